@@ -1,0 +1,76 @@
+"""What the index should hold of a version, and how index and database differ."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kb.models import DocumentVersion
+from kb.search.types import FIRST_DAY, LAST_DAY, PassageEntry, VersionEntry
+from kb.status import NO_END, in_force_interval
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How index and database differ, by version id. `surplus`: indexed, but not to be found."""
+
+    missing: tuple[int, ...] = ()
+    outdated: tuple[int, ...] = ()
+    surplus: tuple[int, ...] = ()
+    compared: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.missing or self.outdated or self.surplus)
+
+
+def compare(expected: dict[int, str], indexed: dict[int, str]) -> Difference:
+    """Fingerprints by version id, as they should be and as they are. Pure."""
+    return Difference(
+        missing=tuple(sorted(expected.keys() - indexed.keys())),
+        outdated=tuple(sorted(pk for pk in expected.keys() & indexed.keys() if expected[pk] != indexed[pk])),
+        surplus=tuple(sorted(indexed.keys() - expected.keys())),
+        compared=len(expected),
+    )
+
+
+def fingerprint_of(version: DocumentVersion, departments: Iterable[str], passage_count: int) -> str:
+    """Changes whenever anything that is indexed changes. Text and passages never do; their scheme may."""
+    start, until = in_force_interval(version.validity)
+    parts = (
+        version.text_sha256,
+        str(version.passage_scheme),
+        str(passage_count),
+        version.title,
+        version.document_number,
+        version.region,
+        version.level,
+        version.category,
+        ",".join(sorted(departments)),
+        start.isoformat(),
+        until.isoformat(),
+        str(version.document_id),
+    )
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
+
+
+def build_entry(version: DocumentVersion) -> VersionEntry:
+    """Passages and departments are best prefetched."""
+    passages = version.passages.all()
+    departments = tuple(sorted(department.code for department in version.departments.all()))
+    start, until = in_force_interval(version.validity)
+    return VersionEntry(
+        version_id=version.pk,
+        document_id=version.document_id,
+        title=version.title,
+        passages=tuple(PassageEntry(passage.pk, passage.searchable_text) for passage in passages),
+        document_number=version.document_number,
+        region=version.region,
+        level=version.level,
+        category=version.category,
+        departments=departments,
+        in_force_from=max(start.toordinal(), FIRST_DAY),
+        in_force_until=LAST_DAY if until == NO_END else until.toordinal(),
+        fingerprint=fingerprint_of(version, departments, len(passages)),
+    )

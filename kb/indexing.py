@@ -1,0 +1,306 @@
+"""Keeping the search index equal to the database: sync a document, rebuild, reconcile, check.
+
+The database is the truth. Every function may be stopped and run again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Count, QuerySet
+from django.utils import timezone
+
+from kb import tasks
+from kb.engine import get_search_engine
+from kb.errors import ReindexRunning
+from kb.index_comparison import Difference, build_entry, compare, fingerprint_of
+from kb.models import DocumentVersion, IndexVersion, PolicyDocument
+from kb.search.types import IndexMissing, SearchEngine, VersionEntry
+from kb.segmentation import SegmentationDictionary, load_default_dictionary
+from kb.selectors import searchable_versions
+
+logger = logging.getLogger(__name__)
+
+BATCH = 200
+STOPPED_AFTER = timedelta(minutes=2)
+State = IndexVersion.State
+Progress = Callable[[IndexVersion], None]
+Revisions = dict[int, int]
+
+
+@dataclass(slots=True)
+class RebuildOutcome:
+    index: IndexVersion
+    previous: str | None
+    repaired: Difference = field(default_factory=Difference)
+
+
+def sync_document(document_id: int) -> None:
+    """Bring one document's versions in the live index up to date. Raises SearchEngineError."""
+    sync_documents([document_id])
+
+
+def sync_documents(document_ids: list[int]) -> None:
+    """Many at once, one index commit a batch. Raises SearchEngineError."""
+    engine = get_search_engine()
+    ensure_index(engine)
+    for batch in _split(document_ids):
+        revisions = dict(PolicyDocument.objects.filter(pk__in=batch).values_list("pk", "revision"))
+        index = engine.live_index()
+        _put_documents(engine, index, batch)
+        if _is_live(engine, index):  # else the next sweep writes them into the index that is live now
+            _mark_indexed(revisions)
+
+
+def ensure_index(engine: SearchEngine) -> str:
+    """The live index; an empty one is made where there is none yet."""
+    try:
+        return engine.live_index()
+    except IndexMissing:
+        index = _new_index(engine, load_default_dictionary())
+        _go_live(engine, index, {})
+        return index.name
+
+
+@transaction.atomic
+def request_rebuild() -> IndexVersion:
+    """Ask the worker for a rebuild; one that is asked for or under way already is given back.
+
+    The row is what is asked; the message to the worker may be lost (see `is_rebuild_waiting`).
+    """
+    engine = get_search_engine()
+    index = IndexVersion.objects.filter(state=State.BUILDING, engine=engine.name).order_by("-id").first()
+    if index is None:
+        index = _name_index(engine, load_default_dictionary())
+        index.save()
+    tasks.enqueue(tasks.reindex_all)
+    return index
+
+
+def is_rebuild_waiting() -> bool:
+    """Whether a rebuild was asked for, or has stopped, and nobody is at it."""
+    building = IndexVersion.objects.filter(state=State.BUILDING, engine=get_search_engine().name)
+    running = building.filter(heartbeat_at__gt=timezone.now() - STOPPED_AFTER)
+    return building.exists() and not running.exists()
+
+
+def rebuild_index(
+    *, dictionary: SegmentationDictionary | None = None, on_progress: Progress | None = None
+) -> RebuildOutcome:
+    """A new index beside the live one, filled, compared with the database, then made live in one step.
+
+    A rebuild that was stopped goes on where it was. Raises ReindexRunning, SearchEngineError.
+    """
+    engine = get_search_engine()
+    dictionary = dictionary or load_default_dictionary()
+    index = _resume_or_start(engine, dictionary)
+    try:
+        _fill(engine, index, on_progress)
+        revisions = _read_revisions()
+        repaired = reconcile_index(name=index.name, on_batch=lambda: _beat(index))
+        previous = _go_live(engine, index, revisions)
+        reconcile_index(name=index.name)  # what changed between the comparison and the swap
+    except Exception as error:
+        IndexVersion.objects.filter(pk=index.pk).update(error=str(error)[:2000], heartbeat_at=None)
+        raise
+    _retire_old(engine)
+    return RebuildOutcome(index, previous, repaired)
+
+
+def check_index(*, name: str | None = None) -> Difference:
+    """Read only: how the index differs from the database. Raises SearchEngineError."""
+    engine = get_search_engine()
+    expected = dict(_expected_fingerprints())
+    scanned = engine.scan_fingerprints(name or engine.live_index())
+    # With the count, so that a version that was written in part is outdated.
+    return compare(expected, {item.version_id: f"{item.fingerprint}:{item.passage_count}" for item in scanned})
+
+
+def reconcile_index(*, name: str | None = None, on_batch: Callable[[], None] = lambda: None) -> Difference:
+    """Repair the difference, whichever way it is; returns what was repaired. Raises SearchEngineError."""
+    engine = get_search_engine()
+    name = name or ensure_index(engine)
+    revisions = _read_revisions()
+    on_batch()
+    difference = check_index(name=name)
+    wanted = [*difference.missing, *difference.outdated]
+    for batch in _split(wanted):
+        engine.add(name, _load_entries(DocumentVersion.objects.filter(pk__in=batch)))
+        on_batch()
+    if difference.surplus:
+        engine.delete_versions(name, difference.surplus)
+    if _is_live(engine, name):
+        _mark_indexed(revisions)
+    if not difference.is_empty:
+        logger.warning("index %s repaired: %s", name, _describe(difference))
+    return difference
+
+
+def rollback_index() -> IndexVersion:
+    """Make the previous index live again and bring it up to date. Raises IndexMissing where none is kept."""
+    engine = get_search_engine()
+    previous = IndexVersion.objects.filter(state=State.PREVIOUS, engine=engine.name).order_by("-live_at").first()
+    if previous is None:
+        raise IndexMissing("没有可以退回的上一版索引。")
+    revisions = _read_revisions()
+    reconcile_index(name=previous.name)
+    _go_live(engine, previous, revisions)
+    reconcile_index(name=previous.name)  # what changed between the comparison and the swap
+    return previous
+
+
+def _expected_fingerprints() -> Iterator[tuple[int, str]]:
+    """Version id, and its fingerprint with the number of its passages."""
+    versions = searchable_versions().defer("text", "page_starts").annotate(passage_count=Count("passages"))
+    for version in versions.prefetch_related("departments").iterator(chunk_size=2000):
+        codes = [department.code for department in version.departments.all()]
+        yield version.pk, f"{fingerprint_of(version, codes, version.passage_count)}:{version.passage_count}"
+
+
+def _put_documents(engine: SearchEngine, index: str, document_ids: list[int]) -> None:
+    every = DocumentVersion.objects.filter(document_id__in=document_ids)
+    searchable = searchable_versions().filter(document_id__in=document_ids)
+    gone = set(every.values_list("pk", flat=True)) - set(searchable.values_list("pk", flat=True))
+    engine.add(index, _load_entries(searchable))
+    if gone:
+        engine.delete_versions(index, gone)
+
+
+def _load_entries(versions: QuerySet[DocumentVersion]) -> list[VersionEntry]:
+    rows = versions.defer("text").prefetch_related("passages", "departments").order_by("pk")
+    return [build_entry(version) for version in rows]
+
+
+def _fill(engine: SearchEngine, index: IndexVersion, on_progress: Progress | None) -> None:
+    documents = PolicyDocument.objects.order_by("pk")
+    index.documents_total = documents.count()
+    while ids := list(documents.filter(pk__gt=index.last_document_id).values_list("pk", flat=True)[:BATCH]):
+        _put_documents(engine, index.name, ids)
+        index.last_document_id = ids[-1]
+        index.documents_done += len(ids)
+        _beat(index)
+        if on_progress:
+            on_progress(index)
+
+
+def _beat(index: IndexVersion) -> None:
+    index.heartbeat_at = timezone.now()
+    index.save(update_fields=["documents_total", "documents_done", "last_document_id", "heartbeat_at"])
+
+
+def _resume_or_start(engine: SearchEngine, dictionary: SegmentationDictionary) -> IndexVersion:
+    with transaction.atomic():
+        building = IndexVersion.objects.select_for_update().filter(state=State.BUILDING, engine=engine.name)
+        for index in building.order_by("-id"):
+            if index.heartbeat_at and index.heartbeat_at > timezone.now() - STOPPED_AFTER:
+                raise ReindexRunning(f"索引 {index.name} 正在构建（{index.progress:.0%}），请等它完成。")
+            if index.dictionary_sha256 == dictionary.sha256:
+                _begin_again_unless_begun(engine, index, dictionary)
+                _beat(index)
+                return index
+            _abandon(engine, index)
+    return _new_index(engine, dictionary)
+
+
+def _begin_again_unless_begun(engine: SearchEngine, index: IndexVersion, dictionary: SegmentationDictionary) -> None:
+    """A row may have been asked for without an index yet, have lost it, or have one that was made in part."""
+    if _is_usable(engine, index.name):
+        return
+    engine.drop_index(index.name)
+    engine.create_index(index.name, dictionary)
+    index.last_document_id = index.documents_done = 0
+
+
+def _new_index(engine: SearchEngine, dictionary: SegmentationDictionary) -> IndexVersion:
+    index = _name_index(engine, dictionary)
+    engine.create_index(index.name, dictionary)
+    index.heartbeat_at = timezone.now()
+    index.save()
+    return index
+
+
+def _name_index(engine: SearchEngine, dictionary: SegmentationDictionary) -> IndexVersion:
+    name = f"{timezone.now():%Y%m%d%H%M%S%f}"
+    return IndexVersion(name=name, engine=engine.name, dictionary_sha256=dictionary.sha256)
+
+
+def _abandon(engine: SearchEngine, index: IndexVersion) -> None:
+    engine.drop_index(index.name)
+    index.state = State.FAILED
+    index.save(update_fields=["state"])
+
+
+def _is_usable(engine: SearchEngine, name: str) -> bool:
+    try:
+        engine.segmenter(name)
+    except IndexMissing:
+        return False
+    return True
+
+
+def _is_live(engine: SearchEngine, name: str) -> bool:
+    try:
+        return engine.live_index() == name
+    except IndexMissing:
+        return False
+
+
+def _go_live(engine: SearchEngine, index: IndexVersion, revisions: Revisions) -> str | None:
+    """What is no longer at the revision that was compared is stale: a kill right after the swap loses no change."""
+    counts = engine.count(index.name)
+    previous = engine.swap_alias(index.name)
+    with transaction.atomic():
+        IndexVersion.objects.filter(state=State.LIVE, engine=engine.name).exclude(pk=index.pk).update(
+            state=State.PREVIOUS
+        )
+        index.state, index.live_at, index.passages = State.LIVE, timezone.now(), counts.passages
+        index.error = ""
+        index.save()
+        changed = [pk for pk, revision in _read_revisions().items() if revisions.get(pk) != revision]
+        for batch in _split(changed):
+            PolicyDocument.objects.filter(pk__in=batch).update(indexed_revision=0)
+    return previous
+
+
+def _retire_old(engine: SearchEngine) -> None:
+    """The last index stays for a rollback; older ones go."""
+    previous = IndexVersion.objects.filter(state=State.PREVIOUS, engine=engine.name).order_by("-live_at")
+    for index in previous[1:]:
+        engine.drop_index(index.name)
+        index.state = State.RETIRED
+        index.save(update_fields=["state"])
+
+
+def _read_revisions() -> Revisions:
+    return dict(PolicyDocument.objects.values_list("pk", "revision"))
+
+
+def _mark_indexed(revisions: Revisions) -> None:
+    """Never backwards: a document changed meanwhile is stale, also where another worker has indexed the change.
+
+    What was written here may be older and have come last.
+    """
+    by_revision: dict[int, list[int]] = {}
+    for pk, revision in revisions.items():
+        by_revision.setdefault(revision, []).append(pk)
+    for revision, ids in by_revision.items():
+        for batch in _split(ids):
+            documents = PolicyDocument.objects.filter(pk__in=batch)
+            documents.filter(indexed_revision__lt=revision).update(indexed_revision=revision)
+            documents.exclude(revision=revision).update(indexed_revision=0)
+
+
+def _split(ids: list[int]) -> Iterator[list[int]]:
+    for start in range(0, len(ids), BATCH):
+        yield ids[start : start + BATCH]
+
+
+def _describe(difference: Difference) -> str:
+    return (
+        f"{len(difference.missing)} missing, {len(difference.outdated)} outdated, {len(difference.surplus)} surplus "
+        f"of {difference.compared}"
+    )

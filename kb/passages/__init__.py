@@ -1,0 +1,6 @@
+"""Cut the text of a policy document into passages, the units that are indexed and shown. Pure and deterministic."""
+
+from kb.passages.headings import heading_path_at
+from kb.passages.splitting import PASSAGE_SCHEME, PassageSpan, split_passages
+
+__all__ = ["PASSAGE_SCHEME", "PassageSpan", "heading_path_at", "split_passages"]

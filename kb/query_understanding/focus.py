@@ -1,0 +1,67 @@
+"""From a long complaint to the sentences that ask or name the matter."""
+
+import re
+from collections.abc import Sequence
+
+from kb.query_understanding.types import FoundTerm, Idf, QuestionSentence
+
+SHORT_ENOUGH = 80  # characters: such a question is searched as it is
+MOST_SENTENCES = 3
+MOST_CHARACTERS = 150
+
+_SENTENCE = re.compile(r"[^。！？!?；;\n]+[。！？!?；;\n]*")
+_LONG = re.compile(r"[^，,]{1,60}[，,]?|[^，,]{60}")
+ASKS = re.compile(
+    "[？?]|怎么|咋|如何|是否|能否|可否|能不能|可不可以|是不是|有没有|该不该|哪里|哪儿|是什么|为什么|什么[时规标条材手流程情]|多少|多久|几[天年个月]|为何|吗|合法|合理|合规|规定|依据|标准"
+)
+_DEMANDS = re.compile("希望|请求|恳请|要求|诉求|建议|请[^问客假]|望[^江城]|投诉|举报|反映|咨询")
+_CHATTER = re.compile("尊敬的|领导|你好|您好|谢谢|感谢|百忙|此致|敬礼|辛苦")
+_HAN = re.compile("[\u4e00-\u9fff]+")
+
+
+def find_question_sentences(
+    cleaned: str, terms: Sequence[FoundTerm], idf: Idf | None = None
+) -> tuple[QuestionSentence, ...]:
+    """The sentences of a long text that carry its question, in its order; none for a short text.
+
+    The weight is the mean rarity of a sentence's bigrams in the corpus (without `idf` every one counts 1), more where
+    the sentence asks, demands or names a term, less where it is courtesy.
+    """
+    if len(cleaned) <= SHORT_ENOUGH:
+        return ()
+    sentences = [_weigh(cleaned, start, end, terms, idf) for start, end in _split(cleaned)]
+    best = sorted(sentences, key=lambda sentence: (-sentence.weight, sentence.start))
+    chosen: list[QuestionSentence] = []
+    for sentence in (s for s in best[:MOST_SENTENCES] if 2 * s.weight >= best[0].weight):
+        if not chosen or sum(len(s.text) for s in chosen) + len(sentence.text) <= MOST_CHARACTERS:
+            chosen.append(sentence)
+    return tuple(sorted(chosen, key=lambda sentence: sentence.start))
+
+
+def _split(text: str) -> list[tuple[int, int]]:
+    """Spans of sentences; a sentence that goes on and on is cut at its commas."""
+    spans = []
+    for sentence in _SENTENCE.finditer(text):
+        if len(sentence[0]) <= MOST_CHARACTERS // 2:
+            spans.append(sentence.span())
+            continue
+        start, end = sentence.span()
+        for clause in _LONG.finditer(sentence[0]):
+            at = sentence.start() + clause.end()
+            if at - start >= 30:
+                spans.append((start, at))
+                start = at
+        if start < end:
+            spans.append((start, end))
+    return [(start, end) for start, end in spans if _HAN.search(text, start, end)]
+
+
+def _weigh(text: str, start: int, end: int, terms: Sequence[FoundTerm], idf: Idf | None) -> QuestionSentence:
+    sentence = text[start:end]
+    bigrams = [run[i : i + 2] for run in _HAN.findall(sentence) for i in range(len(run) - 1)]
+    rarity = sum(map(idf, bigrams)) / len(bigrams) if idf and bigrams else float(bool(bigrams))
+    named = sum(start <= term.start and term.end <= end for term in terms)
+    factor = 1.0 + 0.8 * bool(ASKS.search(sentence)) + 0.4 * bool(_DEMANDS.search(sentence)) + 0.3 * min(named, 3)
+    if _CHATTER.search(sentence):
+        factor *= 0.5
+    return QuestionSentence(sentence.strip(), round(rarity * factor, 4), start, end)

@@ -1,0 +1,63 @@
+"""What every page shares: who may see it, how a refusal is said, and paging."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Page, Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django_htmx.http import HttpResponseClientRedirect, reswap, retarget
+
+from kb.errors import KnowledgeError
+
+PAGE_SIZE = 20
+View = Callable[..., HttpResponse]
+
+
+def guarded_view(*permissions: str, errors: tuple[type[Exception], ...] = (KnowledgeError,)) -> Callable[[View], View]:
+    """For signed-in people with any of the permissions; what a service refuses (`errors`) is answered in place."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not request.user.is_authenticated:
+                return _ask_to_sign_in(request)
+            if permissions and not any(request.user.has_perm(name) for name in permissions):
+                raise PermissionDenied
+            try:
+                return view(request, *args, **kwargs)
+            except errors as error:
+                return answer_error(request, str(error), status=getattr(error, "status", 400))
+
+        return guarded
+
+    return decorate
+
+
+def answer_error(request: HttpRequest, message: str, *, status: int = 400) -> HttpResponse:
+    """A sentence in the page's notice line, or a page of its own without JavaScript."""
+    if is_htmx(request):
+        response = render(request, "partials/notice.html", {"message": message}, status=status)
+        return reswap(retarget(response, "#notice"), "innerHTML")
+    return render(request, "error.html", {"message": message, "status": status}, status=status)
+
+
+def is_htmx(request: HttpRequest) -> bool:
+    return bool(getattr(request, "htmx", False))
+
+
+def paginate(request: HttpRequest, rows: QuerySet[Any], size: int = PAGE_SIZE) -> Page:
+    return Paginator(rows, size).get_page(request.GET.get("page"))
+
+
+def _ask_to_sign_in(request: HttpRequest) -> HttpResponse:
+    if is_htmx(request):
+        here = request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]
+        return HttpResponseClientRedirect(redirect_to_login(here).url)
+    return redirect_to_login(request.get_full_path())
