@@ -1,0 +1,231 @@
+"""Which reranker is used, and what happens when it fails: a lesser one answers, and everybody is told."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from reranking.cache import NullScoreCache, ScoreCache
+from reranking.prompts import DEFAULT_INSTRUCTION
+from reranking.remote import RemoteReranker, RequestRefused
+from reranking.remote_shapes import RemoteOptions
+from reranking.types import NonFiniteScore, Ranking, RankingRequest, Reranker, RerankerError, RerankerInfo
+
+logger = logging.getLogger(__name__)
+
+FELL_BACK = "fell_back"
+PARTIAL_RERANK = "partial_rerank"
+
+
+@runtime_checkable
+class ReportsStatus(Protocol):
+    """A reranker that can say more of itself than its info: load time, memory, breaker state."""
+
+    def status(self) -> Mapping[str, Any]: ...
+
+
+class FallbackReranker:
+    """Ranks with `first`; where that fails or scores nothing in time, with `second`, and says so.
+
+    A ranking that `second` made carries the notice `fell_back` and `second`'s info. `second` is asked without a
+    deadline, which `first` has used up: it must be fast. Raises what `second` raises.
+    """
+
+    def __init__(self, first: Reranker, second: Reranker) -> None:
+        self.first = first
+        self.second = second
+        self._fallbacks = 0
+        self._last_error = ""
+        self._last_error_at: str | None = None
+        self._is_degraded = False
+
+    @property
+    def info(self) -> RerankerInfo:
+        return self.first.info
+
+    def rank(self, requests: Sequence[RankingRequest]) -> list[Ranking]:
+        results = self._rank_first(requests)
+        failed = [index for index, result in enumerate(results) if _needs_second(requests[index], result)]
+        for index, ranking in zip(failed, self._rank_second([requests[index] for index in failed]), strict=True):
+            results[index] = replace(ranking, notices=_join_notices(results[index], ranking))
+        self._is_degraded = bool(failed)
+        return [ranking for ranking in results if ranking is not None]
+
+    def status(self) -> dict[str, Any]:
+        """For `/api/v1/status`: who ranks, and whether and why the last call fell back."""
+        return {
+            **describe_reranker(self.first),
+            "degraded": self._is_degraded,
+            "fallback": self.second.info.name,
+            "fallbacks": self._fallbacks,
+            "last_error": self._last_error,
+            "last_error_at": self._last_error_at,
+        }
+
+    def _rank_first(self, requests: Sequence[RankingRequest]) -> list[Ranking | None]:
+        """None for each request that `first` could not rank."""
+        try:
+            return [*self.first.rank(requests)]
+        except (NonFiniteScore, RequestRefused) as error:
+            if len(requests) > 1:
+                # What is wrong with one request must not take the others from the model.
+                return [ranking for request in requests for ranking in self._rank_first([request])]
+            self._note(error)
+        except RerankerError as error:
+            self._note(error)
+        except Exception as error:
+            logger.exception("reranker %s failed unforeseen", self.first.info.name)
+            self._note(error)
+        return [None] * len(requests)
+
+    def _rank_second(self, requests: Sequence[RankingRequest]) -> list[Ranking]:
+        if not requests:
+            return []
+        self._fallbacks += len(requests)
+        started = time.perf_counter()
+        rankings = self.second.rank([replace(request, latency_budget=None) for request in requests])
+        logger.warning(
+            "%d lookups ranked by %s instead of %s in %.3f s",
+            len(requests),
+            self.second.info.name,
+            self.first.info.name,
+            time.perf_counter() - started,
+        )
+        return rankings
+
+    def _note(self, error: Exception) -> None:
+        self._last_error = f"{type(error).__name__}: {error}"
+        self._last_error_at = datetime.now(UTC).isoformat(timespec="seconds")
+        logger.warning("reranker %s failed: %s", self.first.info.name, self._last_error)
+
+
+@dataclass(frozen=True, slots=True)
+class RerankerConfig:
+    """What is known of the rerankers at hand.
+
+    `engine` auto means: the remote host if one is named, else the model if a path is, else the lexical reranker.
+    `device` auto means: GPU, else CPU. `model_path` is a folder or a hub id; for it and what follows `device` see
+    `reranking.qwen.QwenReranker`.
+    """
+
+    engine: Literal["auto", "remote", "model", "lexical"] = "auto"
+    remote: RemoteOptions | None = None
+    model_path: str = ""
+    device: str = "auto"
+    source: Literal["auto", "folder", "huggingface", "modelscope"] = "auto"
+    dtype: str = "auto"
+    int8: bool = False
+    threads: int | None = None
+    max_length: int = 8192
+    trim: bool | int = False
+    instruction: str = DEFAULT_INSTRUCTION
+
+
+ModelLoader = Callable[[RerankerConfig, str, ScoreCache], Reranker]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A reranker that was tried at start and why it could not be used (`error` empty: it could)."""
+
+    engine: str
+    device: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RerankerChoice:
+    """The reranker that was chosen. `is_degraded`: a better one was asked for and could not be had."""
+
+    reranker: Reranker
+    attempts: tuple[Attempt, ...]
+    is_degraded: bool
+
+    def status(self) -> dict[str, Any]:
+        """For `/api/v1/status`."""
+        described = describe_reranker(self.reranker)
+        return {
+            **described,
+            "degraded": self.is_degraded or bool(described.get("degraded")),
+            "attempts": [asdict(attempt) for attempt in self.attempts],
+        }
+
+
+def load_qwen(config: RerankerConfig, device: str, cache: ScoreCache) -> Reranker:
+    """The model on one device. Torch is imported here, not before. Raises RerankerUnavailable, ImportError."""
+    from reranking.qwen import QwenReranker
+
+    return QwenReranker(
+        config.model_path,
+        source=config.source,
+        device=device,
+        dtype=config.dtype,
+        int8=config.int8,
+        threads=config.threads,
+        max_length=config.max_length,
+        trim=config.trim,
+        cache=cache,
+        instruction=config.instruction,
+    )
+
+
+def choose_reranker(
+    config: RerankerConfig,
+    *,
+    lexical: Reranker,
+    cache: ScoreCache | None = None,
+    load_model: ModelLoader | None = None,
+) -> RerankerChoice:
+    """The best reranker that can be had now, in front of the lexical one. Never raises for one that cannot be had."""
+    attempts: list[Attempt] = []
+    for engine, device in _list_steps(config):
+        try:
+            best = _start(config, engine, device, load_model or load_qwen, NullScoreCache() if cache is None else cache)
+        except Exception as error:
+            # Whatever keeps a model from loading, the desk goes on without it.
+            logger.warning("reranker %s %s cannot be used: %r", engine, device, error)
+            attempts.append(Attempt(engine, device, f"{type(error).__name__}: {error}"))
+            continue
+        attempts.append(Attempt(engine, device))
+        logger.info("reranker: %s", best.info)
+        return RerankerChoice(FallbackReranker(best, lexical), tuple(attempts), is_degraded=False)
+    is_degraded = bool(attempts)
+    if is_degraded:
+        logger.error("no neural reranker could be had: %s ranks", lexical.info.name)
+    return RerankerChoice(lexical, (*attempts, Attempt("lexical")), is_degraded)
+
+
+def describe_reranker(reranker: Reranker) -> dict[str, Any]:
+    """Its info, and its own status where it has one."""
+    return {**asdict(reranker.info), **(reranker.status() if isinstance(reranker, ReportsStatus) else {})}
+
+
+def _list_steps(config: RerankerConfig) -> list[tuple[str, str]]:
+    """The (engine, device) pairs to try, best first. A GPU that fails leaves the CPU."""
+    if config.engine == "remote" or (config.engine == "auto" and config.remote is not None):
+        return [("remote", "")]
+    if config.engine == "model" or (config.engine == "auto" and config.model_path):
+        return [("model", device) for device in (("cuda", "cpu") if config.device == "auto" else (config.device,))]
+    return []
+
+
+def _start(config: RerankerConfig, engine: str, device: str, load_model: ModelLoader, cache: ScoreCache) -> Reranker:
+    if engine == "model":
+        return load_model(config, device, cache)
+    if config.remote is None:
+        raise ValueError("no remote host is named")
+    return RemoteReranker(config.remote)
+
+
+def _needs_second(request: RankingRequest, ranking: Ranking | None) -> bool:
+    return ranking is None or (bool(request.candidates) and not ranking.scored)
+
+
+def _join_notices(first: Ranking | None, second: Ranking) -> tuple[str, ...]:
+    """Why `first` scored nothing, as far as it says, what `second` has to say, and that it was `second`."""
+    reasons = [] if first is None else [notice for notice in first.notices if notice != PARTIAL_RERANK]
+    return tuple(dict.fromkeys([*reasons, *second.notices, FELL_BACK]))

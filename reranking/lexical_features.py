@@ -1,0 +1,237 @@
+"""What the lexical reranker sees of a question's candidates: a row of figures between 0 and 1 for each.
+
+None tells documents apart without the question (length, date, how often it was right): such features learn which
+documents are popular, and fail on those that no training question had.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Protocol
+
+from reranking.types import Candidate
+
+RANKINGS = ("bigrams", "stripped_bigrams", "skip_bigrams", "words", "unigrams", "version_bigrams")
+FIRST_STAGE = (
+    *(f"{name}_share" for name in RANKINGS),
+    "fused_share",
+    "stripped_bigrams_second_share",
+    "stripped_bigrams_top3_share",
+    "stripped_bigrams_top10_share",
+)
+"""Figures that candidates bring along: BM25 scores of a ranking as shares of the question's best."""
+COVERAGE = (
+    "document_bigrams",
+    "document_words",
+    "passage_bigrams",
+    "passage_words",
+    "passages_bigrams",
+    "sentence_bigrams",
+    "sentence_words",
+    "sentence_pair_bigrams",
+    "three_sentences_bigrams",
+)
+"""The share of the question's terms that each text holds."""
+RARE = ("document_rare_bigrams", "document_rare_words")
+"""The same of the whole document, terms weighed by rarity among the candidates' best passages."""
+TITLE = ("title_asked", "title_asked_rare", "title_asked_count")
+"""The share of the title's bigrams that the question holds, plain and weighed by rarity among the candidates' titles;
+
+and their number as a share of the greatest.
+"""
+FEATURES = (*FIRST_STAGE, *COVERAGE, *RARE, *TITLE)
+
+_SENTENCE_END = re.compile(r"[。！？；\n]")
+_RUN = re.compile(r"\w+")
+_LATIN = re.compile("[a-z0-9]")
+_WIDE = re.compile("[Ａ-Ｚａ-ｚ０-９]+")
+_SHORTEST_SENTENCE = 4  # characters; less is a heading's number or a remnant
+
+
+class Tokens(Protocol):
+    """The tokens of a text. kb.segmentation.Analysis is one."""
+
+    @property
+    def bigrams(self) -> tuple[str, ...]: ...
+    @property
+    def words(self) -> tuple[str, ...]: ...
+
+
+class QuestionTokens(Protocol):
+    """The tokens of a question, and those of the question without the words that only ask."""
+
+    @property
+    def full(self) -> Tokens: ...
+    @property
+    def stripped(self) -> Tokens: ...
+
+
+AnalyzeQuestion = Callable[[str], QuestionTokens]
+
+
+@dataclass(frozen=True, slots=True)
+class PlainTokens:
+    """Tokens made without a dictionary; words are bigrams."""
+
+    bigrams: tuple[str, ...]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return self.bigrams
+
+
+@dataclass(frozen=True, slots=True)
+class PlainQuestion:
+    full: PlainTokens
+
+    @property
+    def stripped(self) -> PlainTokens:
+        return self.full
+
+
+def analyze_plainly(text: str) -> PlainQuestion:
+    """What serves where no segmenter is handed in."""
+    return PlainQuestion(PlainTokens(tuple(_cut_bigrams(normalize(text)))))
+
+
+def normalize(text: str) -> str:
+    """NFKC and lower case, as texts are indexed."""
+    return unicodedata.normalize("NFKC", text).lower()
+
+
+def list_features(
+    question: str, candidates: Sequence[Candidate], analyze: AnalyzeQuestion = analyze_plainly
+) -> list[list[float]]:
+    """A row for each candidate, columns as in FEATURES.
+
+    Candidates that bring no first-stage figures (documents of an API call) get BM25 computed among themselves.
+    """
+    tokens = analyze(question)
+    terms = tuple(dict.fromkeys(tokens.stripped.bigrams))
+    words = tuple(dict.fromkeys(tokens.stripped.words))
+    figures: Sequence[Mapping[str, float]] = [candidate.features for candidate in candidates]
+    if not any(name in row for row in figures for name in FIRST_STAGE):
+        figures = _score_locally(terms, candidates)
+    texts = [_Texts.of(candidate, (*terms, *words)) for candidate in candidates]
+    rare = zip(_cover_rare(terms, texts), _cover_rare(words, texts), strict=True)
+    asked = _compare_titles(frozenset(tokens.full.bigrams), [text.title for text in texts])
+    return [
+        [*(_read(row, name) for name in FIRST_STAGE), *_cover(terms, words, text), *weighed, *titled]
+        for row, text, weighed, titled in zip(figures, texts, rare, asked, strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """A candidate's texts, normalised. `held`: the terms in its title and document, or passages in that place."""
+
+    title: str
+    passages: tuple[str, ...]
+    joined: str
+    held: frozenset[str]
+
+    @classmethod
+    def of(cls, candidate: Candidate, terms: Sequence[str]) -> _Texts:
+        title = normalize(candidate.title)
+        passages = tuple(normalize(text) for text in candidate.passages or (candidate.text,))
+        joined = "\n".join(passages)
+        document = _fold_document(candidate.document_text, terms) or joined
+        whole = f"{title}\n{document}"
+        return cls(title, passages, joined, frozenset(term for term in terms if term in whole))
+
+
+def _read(figures: Mapping[str, float], name: str) -> float:
+    value = figures.get(name, 0.0)
+    return value if math.isfinite(value) else 0.0
+
+
+def _cover(bigrams: Sequence[str], words: Sequence[str], text: _Texts) -> list[float]:
+    """The figures of COVERAGE."""
+    return [
+        sum(term in text.held for term in bigrams) / (len(bigrams) or 1),
+        sum(term in text.held for term in words) / (len(words) or 1),
+        _coverage(bigrams, text.passages[0]),
+        _coverage(words, text.passages[0]),
+        _coverage(bigrams, text.joined),
+        *_cover_sentences(bigrams, words, text.passages),
+    ]
+
+
+def _cover_rare(terms: Sequence[str], texts: Sequence[_Texts]) -> list[float]:
+    """For each candidate the weighed share of the terms that its whole text holds."""
+    weights = [(term, _rarity(sum(term in text.joined for text in texts), len(texts))) for term in terms]
+    total = sum(weight for _, weight in weights) or 1.0
+    return [sum(weight for term, weight in weights if term in text.held) / total for text in texts]
+
+
+def _fold_document(text: str, terms: Sequence[str]) -> str:
+    """The text as far as the terms need it folded: NFKC of fifty long laws takes longer than all the rest."""
+    if any(_LATIN.search(term) for term in terms):
+        return _WIDE.sub(lambda match: normalize(match[0]), text).lower()
+    return text
+
+
+def _cover_sentences(bigrams: Sequence[str], words: Sequence[str], passages: Sequence[str]) -> list[float]:
+    """Bigrams and words in the best sentence, bigrams in the best two neighbours, mean of the best three."""
+    pieces = (piece for text in passages for piece in _SENTENCE_END.split(text))
+    sentences = [piece for piece in pieces if len(piece) >= _SHORTEST_SENTENCE] or [""]
+    held = [{term for term in bigrams if term in sentence} for sentence in sentences]
+    count = len(bigrams) or 1
+    counts = sorted(map(len, held), reverse=True)
+    return [
+        counts[0] / count,
+        max(_coverage(words, sentence) for sentence in sentences),
+        max((len(first | second) for first, second in pairwise(held)), default=counts[0]) / count,
+        sum(counts[:3]) / count / 3,
+    ]
+
+
+def _compare_titles(asked: frozenset[str], titles: Sequence[str]) -> list[list[float]]:
+    """The figures of TITLE for each."""
+    cut = [_cut_bigrams(title) for title in titles]
+    holding = Counter(bigram for bigrams in cut for bigram in set(bigrams))
+    rarity = {bigram: _rarity(count, len(titles)) for bigram, count in holding.items()}
+    counts = [sum(bigram in asked for bigram in bigrams) for bigrams in cut]
+    most = max(counts, default=0) or 1
+    return [
+        [
+            count / (len(bigrams) or 1),
+            sum(rarity[b] for b in bigrams if b in asked) / (sum(rarity[b] for b in bigrams) or 1.0),
+            count / most,
+        ]
+        for bigrams, count in zip(cut, counts, strict=True)
+    ]
+
+
+def _coverage(terms: Sequence[str], text: str) -> float:
+    return sum(term in text for term in terms) / len(terms) if terms else 0.0
+
+
+def _cut_bigrams(text: str) -> list[str]:
+    return [run[i : i + 2] for run in _RUN.findall(text) for i in range(max(1, len(run) - 1))]
+
+
+def _score_locally(terms: Sequence[str], candidates: Sequence[Candidate]) -> list[dict[str, float]]:
+    """BM25 of the bigrams among the candidates alone, in the place of every ranking."""
+    texts = [normalize(f"{candidate.title}\n{candidate.text}") for candidate in candidates]
+    mean = sum(map(len, texts)) / max(1, len(texts))
+    scores = [0.0] * len(texts)
+    for term in terms:
+        counts = [text.count(term) for text in texts]
+        holding = sum(map(bool, counts))
+        rarity = _rarity(holding, len(texts))
+        for i, count in enumerate(counts):
+            scores[i] += rarity * count / (count + 1.2 * (0.25 + 0.75 * len(texts[i]) / mean)) if count else 0.0
+    best = max(scores, default=0.0) or 1.0
+    return [dict.fromkeys(FIRST_STAGE, score / best) for score in scores]
+
+
+def _rarity(holding: int, total: int) -> float:
+    """BM25's inverse document frequency."""
+    return math.log(1 + (total - holding + 0.5) / (holding + 0.5))
