@@ -1,0 +1,16 @@
+"""The hotline desk application."""
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class HotlineConfig(AppConfig):
+    name = "hotline"
+    verbose_name = "热线坐席"
+
+    def ready(self) -> None:
+        from hotline import checks  # noqa: F401  registers the start-up checks
+        from hotline.roles import ensure_roles
+
+        # Permissions are made after each application's migrations; the last one's turn finds them all.
+        post_migrate.connect(ensure_roles, sender=self)

@@ -1,0 +1,71 @@
+"""Documents in an index of their own, apart from the live data, gone afterwards."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hotline.candidates import build_candidate
+from hotline.evaluation.data import Document
+from kb.passages import split_passages
+from kb.retrieval import DocumentHit
+from kb.search.factory import make_engine
+from kb.search.types import PassageEntry, SearchEngine, VersionEntry
+from kb.segmentation import load_default_dictionary
+from reranking.types import Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """An index with what its ids stand for: version number n is `documents[n - 1]`, passages count from 1."""
+
+    engine: SearchEngine
+    index: str
+    documents: Sequence[Document]
+    passages: Sequence[str]
+
+    def build_candidate(self, hit: DocumentHit) -> Candidate:
+        """As the desk builds one."""
+        document = self.documents[hit.version_id - 1]
+        return build_candidate(
+            candidate_id=document.id,
+            title=document.title,
+            document_number=document.document_number,
+            passages=[self.passages[passage.passage_id - 1] for passage in hit.passages],
+            features=hit.features,
+            document_text=document.content,
+        )
+
+
+@contextmanager
+def index_documents(documents: Sequence[Document], *, elasticsearch_url: str = "") -> Iterator[Corpus]:
+    """On the embedded engine in a temporary folder, or in an Elasticsearch index of a name of its own.
+
+    Raises SearchEngineError.
+    """
+    folder = tempfile.mkdtemp(prefix="hotline-evaluation-")
+    name = f"evaluation-{uuid.uuid4().hex[:12]}"
+    engine = make_engine(elasticsearch_url or Path(folder).as_uri(), index_prefix=name, timeout_seconds=30.0)
+    passages: list[str] = []
+    try:
+        engine.create_index(name, load_default_dictionary())
+        engine.add(name, _make_entries(documents, passages))
+        yield Corpus(engine, name, documents, passages)
+    finally:
+        engine.drop_index(name)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_entries(documents: Sequence[Document], passages: list[str]) -> Iterator[VersionEntry]:
+    """The documents' entries; the texts of the passages are put into `passages` on the way."""
+    for number, document in enumerate(documents, start=1):
+        entries = []
+        for span in split_passages(document.content):
+            passages.append(span.indexed_text(document.content))
+            entries.append(PassageEntry(len(passages), passages[-1]))
+        yield VersionEntry(number, number, document.title, tuple(entries), document_number=document.document_number)

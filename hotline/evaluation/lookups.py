@@ -1,0 +1,132 @@
+"""Every question asked once, as the desk asks it: what was found, what is highlighted, how long it took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from hotline.evaluation.corpus import Corpus
+from hotline.evaluation.data import Document, Question
+from hotline.highlighting import Highlight, highlight
+from hotline.machine_check import MachineCheck, can_be_settled, check_by_machine
+from hotline.review_policy import judge_lookup
+from hotline.understanding import Wording, understand_question
+from kb.retrieval import FirstStageResult, retrieve
+from kb.search.types import SearchFilter
+from reranking.lexical_features import list_features
+from reranking.types import Candidate, Ranking, RankingRequest, Reranker
+
+SHOWN = 10  # documents whose passages are highlighted before the page is there
+HIGHLIGHTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question with its candidates in first-stage order.
+
+    `rows` are their lexical features, filled where a lexical model will order them; else `ranking`, where there is a
+    reranker. `touches`: whether each of the best three highlighted sentences of a right document touches the answer,
+    None where no right document holds it verbatim. `seconds` by stage. `searched` is the wording that was searched;
+    `check`: the machine check of a doubtful ranking that can be settled.
+    """
+
+    question: Question
+    searched: str
+    candidate_ids: tuple[str, ...]
+    rows: list[list[float]] | None
+    ranking: Ranking | None
+    check: MachineCheck | None
+    touches: list[bool] | None
+    seconds: Mapping[str, float]
+
+
+def ask_questions(
+    corpus: Corpus, questions: Sequence[Question], *, reranker: Reranker | None = None, lists_features: bool = False
+) -> Iterator[Asked]:
+    """`lists_features`: for lexical models to be chosen later. Raises SearchEngineError, RerankerError."""
+    by_id = {document.id: document for document in corpus.documents}
+    analyze = corpus.engine.segmenter(corpus.index).analyze_query
+    for question in questions:
+        seconds: dict[str, float] = {}
+        wordings = _understand(question.text, seconds)
+        text = wordings[0].text
+        found = _search(corpus, wordings, seconds)
+        candidates = [corpus.build_candidate(hit) for hit in found.documents]
+        rows = ranking = check = None
+        began = time.perf_counter()
+        if reranker:
+            (ranking,) = reranker.rank([RankingRequest(text, candidates)])
+        if lists_features:
+            rows = list_features(text, candidates, analyze)
+        seconds["rerank"] = time.perf_counter() - began
+        if reranker and ranking:
+            check = _check(reranker, wordings, candidates, ranking)
+        _highlight_shown(text, candidates, seconds)
+        ids = tuple(candidate.id for candidate in candidates)
+        yield Asked(question, text, ids, rows, ranking, check, find_touches(question, by_id), seconds)
+
+
+def _understand(text: str, seconds: dict[str, float]) -> list[Wording]:
+    began = time.perf_counter()
+    wordings = understand_question(text)
+    seconds["understanding"] = time.perf_counter() - began
+    return wordings
+
+
+def _check(
+    reranker: Reranker, wordings: Sequence[Wording], candidates: Sequence[Candidate], ranking: Ranking
+) -> MachineCheck | None:
+    text = wordings[0].text
+    decision = judge_lookup(question=text, candidates=candidates, ranking=ranking)
+    if not can_be_settled(decision, ranking.info):
+        return None
+    return check_by_machine(
+        reranker,
+        question=text,
+        variants=[wording.text for wording in wordings[1:]],
+        candidates=candidates,
+        ranking=ranking,
+        threshold=decision.threshold,
+    )
+
+
+def _search(corpus: Corpus, wordings: Sequence[Wording], seconds: dict[str, float]) -> FirstStageResult:
+    used = [wording.text for wording in wordings if wording.is_used]
+    search_filter = SearchFilter(as_of=date.today())  # noqa: DTZ011  # everything is in force; the filter takes time
+    found = retrieve(corpus.engine, used[0], search_filter, variants=used[1:], index=corpus.index)
+    seconds["first_stage"] = found.seconds
+    return found
+
+
+def _highlight_shown(text: str, candidates: Sequence[Candidate], seconds: dict[str, float]) -> None:
+    began = time.perf_counter()
+    for candidate in candidates[:SHOWN]:
+        for passage in candidate.passages:
+            highlight(text, passage, title=candidate.title, limit=2)
+    seconds["highlight"] = time.perf_counter() - began
+
+
+def find_touches(question: Question, documents: Mapping[str, Document]) -> list[bool] | None:
+    """For the best HIGHLIGHTS sentences of a right document, best first: whether they overlap the verbatim answer."""
+    if not question.answer:
+        return None
+    right = (documents[document_id] for document_id in sorted(question.right_ids) if document_id in documents)
+    document = next((document for document in right if question.answer in document.content), None)
+    if document is None:
+        return None
+    answers = list(_find_all(document.content, question.answer))
+    marked = highlight(question.text, document.content, title=document.title, limit=HIGHLIGHTS)
+    return [_overlaps(span, answers) for span in sorted(marked, key=lambda span: span.rank)]
+
+
+def _find_all(text: str, answer: str) -> Iterator[tuple[int, int]]:
+    at = text.find(answer)
+    while at >= 0:
+        yield at, at + len(answer)
+        at = text.find(answer, at + 1)
+
+
+def _overlaps(span: Highlight, answers: Sequence[tuple[int, int]]) -> bool:
+    return any(span.start < end and start < span.end for start, end in answers)

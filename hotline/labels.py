@@ -1,0 +1,51 @@
+"""Codes that services store, in the words of the desk. An unknown code is shown as it is, never hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+REASONS = {
+    "small_score_gap": "前两名太接近",
+    "low_first_share": "首位不够突出",
+    "low_best_score": "最佳结果的相关度偏低",
+    "first_stage_disagrees": "初筛与重排的首位不一致",
+    "partial_rerank": "时间所限，只重排了一部分",
+    "reranker_unavailable": "重排器不可用，以下为初筛次序",
+    "nothing_found": "没有找到相关政策",
+}
+NOTICES = {
+    "truncated": "部分长文本已截断",
+    "partial_rerank": "时间所限，只重排了一部分",
+    "batch_halved": "显存不足，已分批重排",
+    "fell_back": "首选重排器不可用，已改用后备重排器",
+    "trimmed": "长段落只读了与问题最相关的句子",
+    "saturated": "远程服务的分数已饱和，分差不可靠",
+    "out_of_memory": "部分文本过长，内存不足，未重排",
+    "query_too_long": "问题过长，模型无法重排",
+}
+STAGES = {"first_stage": "初筛", "rerank": "重排", "check": "校验"}
+VARIANT_KINDS = {
+    "original": "原话",
+    "cleaned": "净化",
+    "synonyms": "同义表达",
+    "expanded": "补全",
+    "policy_form": "政策句式",
+    "focus": "诉求要点",
+}
+RERANKERS = {"lexical": "词法重排", "none": "无重排", "first_stage": "BM25 初筛次序"}
+
+
+def name_codes(codes: Iterable[str], names: Mapping[str, str]) -> list[str]:
+    """Each code's Chinese, without repeating itself."""
+    return list(dict.fromkeys(names.get(code, code) for code in codes))
+
+
+def name_reranker(name: str) -> str:
+    return RERANKERS.get(name, name)
+
+
+def describe_stages(milliseconds: Mapping[str, float], *, is_reranked: bool) -> str:
+    """初筛 38 ms · 重排 412 ms; stages this page has no word for are left to the API."""
+    shown = STAGES if is_reranked else {"first_stage"}
+    parts = [f"{STAGES[name]} {round(value)} ms" for name, value in milliseconds.items() if name in shown]
+    return " · ".join(parts)

@@ -1,0 +1,302 @@
+"""The desk: users, tickets, lookups with their results, secondary reviews, feedback, API keys and the audit trail."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from rest_framework_api_key.models import AbstractAPIKey
+
+from kb.models import Department, DocumentVersion, IndexVersion, Passage
+
+
+class User(AbstractUser):
+    """A person at the desk. Roles are groups: agent, reviewer, knowledge_administrator."""
+
+    agent_number = models.CharField("坐席号", max_length=20, blank=True)
+    department = models.ForeignKey(Department, models.SET_NULL, null=True, blank=True, verbose_name="部门")
+
+    class Meta(AbstractUser.Meta):
+        verbose_name = verbose_name_plural = "用户"
+
+    def __str__(self) -> str:
+        return f"坐席 {self.agent_number}" if self.agent_number else self.get_full_name() or self.username
+
+
+class Ticket(models.Model):
+    """One citizen's matter. Texts are stored with personal data masked."""
+
+    class State(models.TextChoices):
+        OPEN = "open", "处理中"
+        ANSWERED = "answered", "已答复"
+        TRANSFERRED = "transferred", "已转办"
+        CLOSED = "closed", "已结束"
+
+    class Category(models.TextChoices):
+        POLICY_CONSULTATION = "policy_consultation", "政策咨询"
+        SERVICE_GUIDE = "service_guide", "办事指南"
+        COMPLAINT = "complaint", "投诉举报"
+        LEGAL_QUESTION = "legal_question", "法律问题"
+        REGULATIONS = "regulations", "法规规章"
+        OTHER = "", "未分类"
+
+    number = models.CharField("工单号", max_length=20, unique=True)
+    external_id = models.CharField("外部工单号", max_length=100, unique=True, null=True, blank=True)
+    state = models.CharField("状态", max_length=12, choices=State.choices, default=State.OPEN)
+    category = models.CharField("业务类型", max_length=20, choices=Category.choices, blank=True)
+    question = models.TextField("诉求")
+    caller = models.CharField("来电", max_length=40, blank=True)
+    region = models.CharField("地区", max_length=100, blank=True)
+    notes = models.TextField("备注", blank=True)
+    answer = models.TextField("答复", blank=True)
+    transferred_to = models.CharField("转办单位", max_length=200, blank=True)
+    adopted_passage = models.ForeignKey(
+        Passage, models.PROTECT, null=True, blank=True, verbose_name="采纳的段落", related_name="+"
+    )
+    agent = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, verbose_name="坐席", related_name="tickets")
+    created_at = models.DateTimeField("创建时间", auto_now_add=True)
+    updated_at = models.DateTimeField("更新时间", auto_now=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "工单"
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["state", "-id"]), models.Index(fields=["-created_at"])]
+        permissions = [("answer_calls", "使用坐席工作台"), ("review_lookups", "人工复核")]
+
+    def __str__(self) -> str:
+        return self.number
+
+
+class InstructionTemplate(models.Model):
+    """An administrator's wording of an instruction to the reranker; it goes before the built-in one of the same key."""
+
+    key = models.SlugField("代码", max_length=50, unique=True)
+    label = models.CharField("名称", max_length=100)
+    text = models.TextField("指令")
+    updated_at = models.DateTimeField("更新时间", auto_now=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "指令模板"
+        ordering = ["key"]
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class Lookup(models.Model):
+    """One question asked. It is its own place in the queue: a waiting lookup is claimed with a lease."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "等待重排"
+        RERANKING = "reranking", "重排中"
+        DONE = "done", "完成"
+
+    ticket = models.ForeignKey(
+        Ticket, models.PROTECT, null=True, blank=True, related_name="lookups", verbose_name="工单"
+    )
+    question = models.TextField("问题")
+    instruction = models.CharField("指令模板", max_length=50, blank=True)
+    as_of = models.DateField("以哪一天为准")
+    filters = models.JSONField("筛选", default=dict, blank=True)
+    state = models.CharField("状态", max_length=10, choices=State.choices, default=State.WAITING)
+    asked_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name="提问人")
+    created_at = models.DateTimeField("提问时间", auto_now_add=True)
+    finished_at = models.DateTimeField("完成时间", null=True, blank=True)
+
+    lease_holder = models.CharField("认领者", max_length=100, blank=True)
+    lease_expires_at = models.DateTimeField("租约到期", null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField("尝试次数", default=0)
+
+    engine = models.CharField("检索引擎", max_length=20, blank=True)
+    index_version = models.ForeignKey(IndexVersion, models.SET_NULL, null=True, blank=True, related_name="+")
+    reranker = models.CharField("重排器", max_length=100, blank=True)
+    reranker_revision = models.CharField("重排器版本", max_length=100, blank=True)
+    is_calibrated = models.BooleanField("分数有绝对零点", default=False)
+    notices = models.JSONField("提示", default=list, blank=True)
+
+    gap = models.FloatField("分差", null=True, blank=True)
+    gap_threshold = models.FloatField("分差阈值", null=True, blank=True)
+    first_share = models.FloatField("首位占比", null=True, blank=True)
+    reasons = models.JSONField("二次校验原因", default=list, blank=True)
+    milliseconds = models.JSONField("各阶段用时", default=dict, blank=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "检索"
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["state", "lease_expires_at", "id"]),
+            models.Index(fields=["ticket", "-id"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"检索 {self.pk}"
+
+    @property
+    def is_final(self) -> bool:
+        return self.state == self.State.DONE
+
+
+class RerankJob(models.Model):
+    """Documents that a caller of the API wants ordered. Waits in the database as lookups do; removed when answered."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "等待重排"
+        RERANKING = "reranking", "重排中"
+        DONE = "done", "完成"
+        FAILED = "failed", "失败"
+
+    state = models.CharField("状态", max_length=10, choices=State.choices, default=State.WAITING)
+    request = models.JSONField("请求")
+    response = models.JSONField("结果", default=dict, blank=True)
+    lease_expires_at = models.DateTimeField("租约到期", null=True, blank=True)
+    created_at = models.DateTimeField("提交时间", auto_now_add=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "重排请求"
+        ordering = ["id"]
+        indexes = [models.Index(fields=["state", "id"])]
+
+    def __str__(self) -> str:
+        return f"重排请求 {self.pk}"
+
+
+class QueryVariant(models.Model):
+    """A wording of the lookup's question. Number 0 is the text that was searched first."""
+
+    lookup = models.ForeignKey(Lookup, models.CASCADE, related_name="variants")
+    ordinal = models.PositiveSmallIntegerField("序号")
+    kind = models.CharField("种类", max_length=30)
+    text = models.TextField("文字")
+    explanation = models.TextField("说明", blank=True)
+    is_used = models.BooleanField("参与检索", default=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "问题变体"
+        ordering = ["lookup_id", "ordinal"]
+        constraints = [models.UniqueConstraint(fields=["lookup", "ordinal"], name="one_variant_ordinal_a_lookup")]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Result(models.Model):
+    """A document version as candidate of a lookup, with its place before and after reranking."""
+
+    lookup = models.ForeignKey(Lookup, models.CASCADE, related_name="results")
+    version = models.ForeignKey(DocumentVersion, models.PROTECT, related_name="+", verbose_name="政策版本")
+    first_stage_rank = models.PositiveSmallIntegerField("初筛名次")
+    first_stage_score = models.FloatField("初筛分")
+    rank = models.PositiveSmallIntegerField("名次")
+    log_odds = models.FloatField("对数几率", null=True, blank=True)
+    relevance_score = models.FloatField("相关度", null=True, blank=True)
+    features = models.JSONField("特征", default=dict, blank=True)
+    is_adopted = models.BooleanField("已采纳", default=False)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "检索结果"
+        ordering = ["lookup_id", "rank"]
+        constraints = [models.UniqueConstraint(fields=["lookup", "version"], name="one_version_a_lookup")]
+        indexes = [models.Index(fields=["lookup", "rank"])]
+
+    def __str__(self) -> str:
+        return f"{self.lookup_id} #{self.rank} {self.version_id}"
+
+
+class ResultPassage(models.Model):
+    """One of a result's best passages, with the spans that answer: `[[start, end], …]` in the passage's text."""
+
+    result = models.ForeignKey(Result, models.CASCADE, related_name="passages")
+    passage = models.ForeignKey(Passage, models.PROTECT, related_name="+")
+    ordinal = models.PositiveSmallIntegerField("序号")
+    score = models.FloatField("初筛分")
+    highlights = models.JSONField("高亮", default=list, blank=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "结果段落"
+        ordering = ["result_id", "ordinal"]
+        constraints = [models.UniqueConstraint(fields=["result", "passage"], name="one_passage_a_result")]
+
+    def __str__(self) -> str:
+        return f"{self.result_id}.{self.ordinal}"
+
+
+class SecondaryReview(models.Model):
+    """A doubtful lookup: settled by a machine check, or waiting for a reviewer's verdict."""
+
+    class State(models.TextChoices):
+        SETTLED = "settled", "机器校验通过"
+        WAITING = "waiting", "待复核"
+        DECIDED = "decided", "已复核"
+
+    class Verdict(models.TextChoices):
+        CONFIRMED = "confirmed", "选定"
+        NONE_RIGHT = "none_right", "均不正确"
+
+    lookup = models.OneToOneField(Lookup, models.CASCADE, related_name="review", verbose_name="检索")
+    state = models.CharField("状态", max_length=10, choices=State.choices, default=State.WAITING)
+    machine_check = models.JSONField("机器校验", default=dict, blank=True)
+    verdict = models.CharField("结论", max_length=12, choices=Verdict.choices, blank=True)
+    picked = models.ManyToManyField(Result, blank=True, related_name="+", verbose_name="正确的结果")
+    note = models.TextField("说明", blank=True)
+    reviewer = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name="复核员")
+    created_at = models.DateTimeField("送复核时间", auto_now_add=True)
+    decided_at = models.DateTimeField("复核时间", null=True, blank=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "二次校验"
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["state", "id"])]
+
+    def __str__(self) -> str:
+        return f"二次校验 {self.lookup_id}"
+
+
+class Feedback(models.Model):
+    """An agent's thumb on a result."""
+
+    result = models.ForeignKey(Result, models.CASCADE, related_name="feedback")
+    is_helpful = models.BooleanField("有用")
+    by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+", verbose_name="坐席")
+    at = models.DateTimeField("时间", auto_now_add=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "反馈"
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["result", "by"], name="one_thumb_a_person")]
+
+    def __str__(self) -> str:
+        return f"{self.result_id} {'有用' if self.is_helpful else '无用'}"
+
+
+class APIKey(AbstractAPIKey):
+    """A hashed key of a ticketing system with its scopes."""
+
+    class Scope(models.TextChoices):
+        TICKETS = "tickets", "工单读写"
+        LOOKUPS = "lookups", "检索与重排"
+        DOCUMENTS_READ = "documents:read", "读取政策文件"
+        DOCUMENTS_WRITE = "documents:write", "上传政策文件"
+
+    scopes = models.JSONField("权限范围", default=list, blank=True)
+    department = models.ForeignKey(Department, models.SET_NULL, null=True, blank=True, verbose_name="部门")
+
+    class Meta(AbstractAPIKey.Meta):
+        verbose_name = verbose_name_plural = "API 密钥"
+
+
+class AuditEvent(models.Model):
+    """Who did what; written in the same transaction as the deed."""
+
+    action = models.CharField("动作", max_length=50)
+    subject = models.CharField("对象", max_length=100)
+    details = models.JSONField("内容", default=dict, blank=True)
+    by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name="操作人")
+    api_key = models.ForeignKey(APIKey, models.SET_NULL, null=True, blank=True, related_name="+")
+    at = models.DateTimeField("时间", auto_now_add=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "操作记录"
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["subject", "-id"])]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.subject}"

@@ -1,0 +1,100 @@
+"""The reranker that the settings name, one a process, made when it is first needed (in the worker's child)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from django.conf import settings
+from django.core.cache import cache
+
+from kb.segmentation import get_segmenter, load_default_dictionary
+from reranking.cache import MemoryScoreCache, NullScoreCache, RedisScoreCache, ScoreCache
+from reranking.fallback import RerankerChoice, RerankerConfig, choose_reranker
+from reranking.lexical import LexicalReranker
+from reranking.lexical_model import LexicalModel, load_model
+from reranking.remote_shapes import RemoteOptions
+from reranking.types import Reranker
+
+if TYPE_CHECKING:
+    from reranking.qwen import QwenReranker
+
+STATUS_KEY = "reranker-status"
+STATUS_SECONDS = 300
+ENGINES: dict[str, Any] = {"lexical": "lexical", "auto": "auto", "qwen": "model", "remote": "remote"}
+
+
+def get_reranker() -> Reranker | None:
+    """None where the settings say `none`: lookups keep the first stage's order, and say so."""
+    return None if settings.RERANKER == "none" else choose().reranker
+
+
+@lru_cache(maxsize=1)
+def choose() -> RerankerChoice:
+    return choose_reranker(_read_config(), lexical=make_lexical_reranker(), cache=_make_cache())
+
+
+def publish_status() -> None:
+    """Tell the other processes what ranks here, for the status page and /api/v1/status."""
+    status = {} if settings.RERANKER == "none" else choose().status()
+    cache.set(STATUS_KEY, status, STATUS_SECONDS)
+
+
+def load_configured_model() -> QwenReranker:
+    """The model that the settings name, without fall-back. Raises RerankerUnavailable, ImportError, OSError."""
+    from reranking.fallback import load_qwen
+
+    config = _read_config()
+    return cast("QwenReranker", load_qwen(config, config.device, NullScoreCache()))
+
+
+@lru_cache(maxsize=1)
+def make_lexical_reranker() -> Reranker:
+    return LexicalReranker(load_lexical_model(), segmenter=get_segmenter(load_default_dictionary()))
+
+
+@lru_cache(maxsize=1)
+def load_lexical_model() -> LexicalModel:
+    """The coefficients that the settings name, or those that ship, with the review rules of their revision."""
+    return load_model(Path(settings.LEXICAL_MODEL_FILE) if settings.LEXICAL_MODEL_FILE else None)
+
+
+def _read_config() -> RerankerConfig:
+    remote = None
+    if settings.RERANKER_URL:
+        remote = RemoteOptions(
+            url=settings.RERANKER_URL,
+            api=settings.RERANKER_API,  # type: ignore[arg-type]  # checked at start-up
+            template=settings.RERANKER_TEMPLATE or None,  # type: ignore[arg-type]  # checked at start-up
+            api_key=settings.RERANKER_API_KEY,
+            model=settings.RERANKER_MODEL,
+            timeout=settings.RERANK_LATENCY_BUDGET_SECONDS,
+        )
+    return RerankerConfig(
+        engine=ENGINES[settings.RERANKER],
+        remote=remote,
+        model_path=settings.RERANKER_MODEL,
+        source=settings.RERANKER_SOURCE,  # type: ignore[arg-type]  # checked at start-up
+        device=settings.RERANKER_DEVICE,
+        dtype=settings.RERANKER_DTYPE,
+        int8=settings.RERANKER_INT8,
+        threads=settings.RERANKER_THREADS or None,
+        max_length=settings.RERANKER_MAX_LENGTH,
+        trim=settings.RERANKER_TRIM,
+    )
+
+
+def _make_cache() -> ScoreCache:
+    if not settings.REDIS_URL:
+        return MemoryScoreCache()
+    import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    # An answer waits for these: a server that is away must cost less than the scores it would save.
+    return RedisScoreCache(
+        redis.Redis.from_url(
+            settings.REDIS_URL, socket_timeout=0.3, socket_connect_timeout=0.3, retry=Retry(NoBackoff(), 0)
+        )
+    )

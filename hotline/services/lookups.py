@@ -1,0 +1,198 @@
+"""Asking a question: mask it, understand it, search, store the lookup with its candidates, ring for the reranker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from hotline import tasks
+from hotline.errors import SearchUnavailable
+from hotline.highlighting import highlight
+from hotline.models import APIKey, Lookup, QueryVariant, Result, ResultPassage, SecondaryReview, Ticket, User
+from hotline.services.tickets import clean_question
+from hotline.understanding import Wording, understand_question
+from kb.engine import get_search_engine
+from kb.models import DocumentVersion, IndexVersion, Passage
+from kb.retrieval import DocumentHit, FirstStageResult, retrieve
+from kb.search.types import SearchEngineError, SearchFilter
+from kb.selectors import load_passages, load_versions
+from kb.tasks import enqueue
+
+NOTHING_FOUND = "nothing_found"
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What may be found. `include_not_in_force`: whatever its status on the day."""
+
+    regions: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    include_not_in_force: bool = False
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Filters:
+        return cls(
+            regions=tuple(data.get("regions", ())),
+            levels=tuple(data.get("levels", ())),
+            categories=tuple(data.get("categories", ())),
+            include_not_in_force=bool(data.get("include_not_in_force", False)),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "regions": list(self.regions),
+            "levels": list(self.levels),
+            "categories": list(self.categories),
+            "include_not_in_force": self.include_not_in_force,
+        }
+
+
+def start_lookup(
+    *,
+    question: str,
+    by: User | None,
+    ticket: Ticket | None = None,
+    as_of: date | None = None,
+    filters: Filters | Mapping[str, Any] | None = None,
+    variant_texts: Sequence[str] | None = None,
+    instruction: str = "",
+    api_key: APIKey | None = None,
+) -> Lookup:
+    """Search now, rerank soon: the lookup comes back with its first-stage results, waiting for the reranker.
+
+    `variant_texts`: the wordings the agent left switched on (None: the usual ones). Raises EmptyQuestion,
+    QuestionTooLong, SearchUnavailable.
+    """
+    began = time.perf_counter()
+    question = clean_question(question)
+    chosen = filters if isinstance(filters, Filters) else Filters.from_json(filters or {})
+    as_of = as_of or timezone.localdate()
+    wordings = understand_question(question, chosen=variant_texts)
+    understood = time.perf_counter()
+    found = _search(wordings, build_search_filter(chosen, as_of, departments=readable_departments(by, api_key)))
+    milliseconds = {"understanding": _ms(understood - began), "first_stage": _ms(time.perf_counter() - understood)}
+    with transaction.atomic():
+        lookup = Lookup.objects.create(
+            ticket=ticket,
+            question=question,
+            instruction=instruction or (ticket.category if ticket else ""),
+            as_of=as_of,
+            filters=chosen.to_json(),
+            asked_by=by,
+            engine=get_search_engine().name,
+            index_version=IndexVersion.objects.filter(name=found.index).first(),
+            milliseconds=milliseconds,
+        )
+        _store_variants(lookup, wordings)
+        _store_candidates(lookup, wordings[0].text, found.documents)
+        if not found.documents:
+            _finish_empty(lookup)
+        enqueue(tasks.rerank_waiting_lookups)
+    return lookup
+
+
+def build_search_filter(filters: Filters, as_of: date, *, departments: tuple[str, ...] | None) -> SearchFilter:
+    return SearchFilter(
+        as_of=None if filters.include_not_in_force else as_of,
+        regions=filters.regions,
+        levels=filters.levels,
+        categories=filters.categories,
+        departments=departments,
+    )
+
+
+def readable_departments(user: User | None, api_key: APIKey | None = None) -> tuple[str, ...] | None:
+    """None: everything. A person or key without a department reads what is for everyone."""
+    if user and (user.is_superuser or user.has_perm("kb.manage_knowledge")):
+        return None
+    department = user.department if user else api_key.department if api_key else None
+    return (department.code,) if department else ()
+
+
+def highlight_passage(question: str, passage: Passage, title: str) -> list[list[int]]:
+    """Spans in the passage's text of the sentences that answer, in order."""
+    return [[span.start, span.end] for span in highlight(question, passage.text, title=title, limit=2)]
+
+
+def _search(wordings: Sequence[Wording], search_filter: SearchFilter) -> FirstStageResult:
+    used = [wording.text for wording in wordings if wording.is_used]
+    try:
+        return retrieve(get_search_engine(), used[0], search_filter, limit=settings.CANDIDATE_LIMIT, variants=used[1:])
+    except SearchEngineError as error:
+        raise SearchUnavailable from error
+
+
+def _store_variants(lookup: Lookup, wordings: Sequence[Wording]) -> None:
+    QueryVariant.objects.bulk_create(
+        QueryVariant(
+            lookup=lookup,
+            ordinal=ordinal,
+            kind=wording.kind,
+            text=wording.text,
+            explanation=wording.explanation,
+            is_used=wording.is_used,
+        )
+        for ordinal, wording in enumerate(wordings)
+    )
+
+
+def _store_candidates(lookup: Lookup, question: str, documents: Sequence[DocumentHit]) -> None:
+    """A version or passage that left the database since it was indexed is left out."""
+    versions = load_versions(hit.version_id for hit in documents)
+    passages = load_passages(item.passage_id for hit in documents for item in hit.passages)
+    kept = [hit for hit in documents if hit.version_id in versions and hit.passages[0].passage_id in passages]
+    results = Result.objects.bulk_create(
+        Result(
+            lookup=lookup,
+            version=versions[hit.version_id],
+            first_stage_rank=rank,
+            first_stage_score=hit.score,
+            rank=rank,
+            features={name: round(value, 6) for name, value in hit.features.items()},
+        )
+        for rank, hit in enumerate(kept, start=1)
+    )
+    ResultPassage.objects.bulk_create(
+        row
+        for result, hit in zip(results, kept, strict=True)
+        for row in _make_passage_rows(question, result, hit, passages, versions[hit.version_id])
+    )
+
+
+def _make_passage_rows(
+    question: str, result: Result, hit: DocumentHit, passages: Mapping[int, Passage], version: DocumentVersion
+) -> list[ResultPassage]:
+    found = [(item, passages[item.passage_id]) for item in hit.passages if item.passage_id in passages]
+    return [
+        ResultPassage(
+            result=result,
+            passage=passage,
+            ordinal=ordinal,
+            score=item.score,
+            highlights=highlight_passage(question, passage, version.title)
+            if result.rank <= settings.RESULT_LIMIT
+            else [],
+        )
+        for ordinal, (item, passage) in enumerate(found)
+    ]
+
+
+def _finish_empty(lookup: Lookup) -> None:
+    """Nothing to rerank: straight to the review desk."""
+    lookup.state = Lookup.State.DONE
+    lookup.finished_at = timezone.now()
+    lookup.reasons = [NOTHING_FOUND]
+    lookup.save()
+    SecondaryReview.objects.create(lookup=lookup)
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 1)

@@ -1,0 +1,128 @@
+"""Ordering documents that a caller brings along: the worker that ranks lookups ranks these too."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from hotline import tasks
+from hotline.errors import DeskError
+from hotline.instructions import instruction_text
+from hotline.masking import mask_personal_data
+from hotline.models import RerankJob
+from hotline.rerankers import get_reranker
+from kb.tasks import enqueue
+from reranking.types import Candidate, Ranking, RankingRequest, RerankerError, RerankerUnavailable
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.02
+KEPT = timedelta(minutes=10)
+State = RerankJob.State
+
+
+class RerankerBusy(DeskError):
+    code = "reranker_busy"
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__("重排器暂时没有空闲，请稍后重试。")
+
+
+def rerank_documents(
+    *, query: str, documents: Sequence[Mapping[str, str]], instruction: str = "", wait_seconds: float
+) -> dict[str, Any]:
+    """`{reranked_ids, scores, log_odds, reranker, revision, notices}`; waits for the worker.
+
+    Raises RerankerBusy where no worker answers in time, DeskError where the reranker cannot rank.
+    """
+    request = {"query": mask_personal_data(query), "documents": list(documents), "instruction": instruction}
+    with transaction.atomic():
+        job = RerankJob.objects.create(request=request)
+        enqueue(tasks.rerank_waiting_lookups)
+    deadline = time.monotonic() + wait_seconds
+    try:
+        while time.monotonic() < deadline:
+            job.refresh_from_db(fields=["state", "response"])
+            if job.state in {State.DONE, State.FAILED}:
+                break
+            time.sleep(POLL_SECONDS)
+    finally:
+        RerankJob.objects.filter(pk=job.pk).delete()
+    if job.state == State.FAILED:
+        raise DeskError("重排器不可用。", code=job.response.get("code", "reranker_unavailable"), status=503)
+    if job.state != State.DONE:
+        raise RerankerBusy
+    return dict(job.response)
+
+
+def rerank_waiting_jobs(*, limit: int | None = None) -> int:
+    """All that wait, as one batch after another. Returns how many were answered."""
+    RerankJob.objects.filter(created_at__lt=timezone.now() - KEPT).delete()  # callers long gone
+    done = 0
+    while jobs := _claim(limit or settings.RERANK_BATCH_LOOKUPS):
+        _answer(jobs)
+        done += len(jobs)
+    return done
+
+
+@transaction.atomic
+def _claim(limit: int) -> list[RerankJob]:
+    now = timezone.now()
+    free = Q(state=State.WAITING) | Q(state=State.RERANKING, lease_expires_at__lt=now)
+    can_skip = connection.features.has_select_for_update_skip_locked
+    jobs = list(RerankJob.objects.select_for_update(skip_locked=can_skip).filter(free).order_by("id")[:limit])
+    lease = now + timedelta(seconds=settings.RERANK_LEASE_SECONDS)
+    RerankJob.objects.filter(pk__in=[job.pk for job in jobs]).update(state=State.RERANKING, lease_expires_at=lease)
+    return jobs
+
+
+def _answer(jobs: Sequence[RerankJob]) -> None:
+    try:
+        reranker = get_reranker()
+        if reranker is None:
+            raise RerankerUnavailable("RERANKER=none")
+        rankings = reranker.rank([_make_request(job.request) for job in jobs])
+    except Exception as error:  # the callers wait: whatever went wrong, they are told
+        logger.exception("%s rerank requests failed", len(jobs))
+        code = error.code if isinstance(error, RerankerError) else RerankerUnavailable.code
+        RerankJob.objects.filter(pk__in=[job.pk for job in jobs]).update(state=State.FAILED, response={"code": code})
+        return
+    for job, ranking in zip(jobs, rankings, strict=True):
+        RerankJob.objects.filter(pk=job.pk).update(state=State.DONE, response=_make_response(ranking))
+
+
+def _make_request(request: Mapping[str, Any]) -> RankingRequest:
+    candidates = [
+        Candidate(
+            id=document["id"],
+            title=document.get("title", ""),
+            text=document["content"],
+            passages=(document["content"],),
+            document_text=document["content"],
+        )
+        for document in request["documents"]
+    ]
+    instruction = instruction_text(request.get("instruction", ""))
+    return RankingRequest(request["query"], candidates, instruction, settings.RERANK_LATENCY_BUDGET_SECONDS)
+
+
+def _make_response(ranking: Ranking) -> dict[str, Any]:
+    """Documents that were not reached in time come last, with neither score."""
+    unscored: list[float | None] = [None] * len(ranking.unscored)
+    return {
+        "reranked_ids": list(ranking.ids),
+        "scores": [*(scored.relevance_score for scored in ranking.scored), *unscored],
+        "log_odds": [*(scored.log_odds for scored in ranking.scored), *unscored],
+        "reranker": ranking.info.name,
+        "revision": ranking.info.revision,
+        "notices": list(ranking.notices),
+    }

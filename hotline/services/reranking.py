@@ -1,0 +1,238 @@
+"""The worker's side of a lookup: claim what waits, rerank it as one batch, decide, check by machine, store.
+
+The database is the queue. A claim is a lease: a worker that dies leaves its lookups to the next sweep.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+import uuid
+from collections.abc import Sequence
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from hotline.candidates import build_candidate
+from hotline.instructions import instruction_text
+from hotline.machine_check import MachineCheck, can_be_settled, check_by_machine
+from hotline.models import Lookup, Result, ResultPassage, SecondaryReview
+from hotline.rerankers import get_reranker
+from hotline.review_policy import judge_lookup
+from hotline.services.lookups import highlight_passage
+from reranking.score_gap import Decision
+from reranking.types import Candidate, Ranking, RankingRequest, Reranker, RerankerError
+
+logger = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 3
+State = Lookup.State
+
+
+def rerank_waiting_lookups(*, limit: int | None = None) -> int:
+    """Until nothing waits. Returns how many lookups were finished."""
+    holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    done = 0
+    while lookups := claim_waiting_lookups(holder=holder, limit=limit or settings.RERANK_BATCH_LOOKUPS):
+        rerank_lookups(lookups, holder=holder)
+        done += len(lookups)
+    return done
+
+
+@transaction.atomic
+def claim_waiting_lookups(*, holder: str, limit: int) -> list[Lookup]:
+    """The oldest that wait or whose lease has run out, now leased to `holder`; two workers never get the same."""
+    now = timezone.now()
+    free = Q(state=State.WAITING) | Q(state=State.RERANKING, lease_expires_at__lt=now)
+    can_skip = connection.features.has_select_for_update_skip_locked
+    rows = Lookup.objects.select_for_update(skip_locked=can_skip).filter(free).order_by("id")
+    ids = list(rows.values_list("pk", flat=True)[:limit])
+    Lookup.objects.filter(pk__in=ids).update(
+        state=State.RERANKING,
+        lease_holder=holder,
+        lease_expires_at=now + timedelta(seconds=settings.RERANK_LEASE_SECONDS),
+        attempts=F("attempts") + 1,
+    )
+    return list(Lookup.objects.filter(pk__in=ids).order_by("id").prefetch_related("variants"))
+
+
+def rerank_lookups(lookups: Sequence[Lookup], *, holder: str) -> None:
+    """Rank the whole batch at once; each lookup is stored in a transaction of its own."""
+    began = time.perf_counter()
+    candidates = load_candidates(lookups)
+    reranker = _usable_reranker()
+    rankings = _rank(reranker, lookups, candidates) if reranker else {}
+    seconds = time.perf_counter() - began
+    for lookup in lookups:
+        try:
+            finish_lookup(
+                lookup,
+                candidates=candidates[lookup.pk],
+                ranking=rankings.get(lookup.pk),
+                reranker=reranker,
+                holder=holder,
+                seconds=seconds,
+            )
+        except Exception:
+            # One lookup's trouble stays its own: its lease runs out and it is tried again, at last without reranker.
+            logger.exception("lookup %s could not be finished", lookup.pk)
+
+
+def load_candidates(lookups: Sequence[Lookup]) -> dict[int, list[Candidate]]:
+    """Lookup id to its candidates in first-stage order; a candidate's id is its result's."""
+    found: dict[int, list[Candidate]] = {lookup.pk: [] for lookup in lookups}
+    results = Result.objects.filter(lookup__in=lookups).order_by("lookup_id", "first_stage_rank")
+    for result in results.select_related("version").prefetch_related("passages__passage"):
+        found[result.lookup_id].append(
+            build_candidate(
+                candidate_id=str(result.pk),
+                title=result.version.title,
+                document_number=result.version.document_number,
+                passages=[row.passage.searchable_text for row in result.passages.all()],
+                features=result.features,
+                document_text=result.version.text,
+            )
+        )
+    return found
+
+
+def finish_lookup(
+    lookup: Lookup,
+    *,
+    candidates: Sequence[Candidate],
+    ranking: Ranking | None,
+    reranker: Reranker | None,
+    holder: str,
+    seconds: float,
+) -> None:
+    """Order, gap, decision and review in one transaction; nothing where the lease has gone to another."""
+    verdict = judge_lookup(question=searched_text(lookup), candidates=candidates, ranking=ranking)
+    check = _check(lookup, candidates, ranking, reranker, verdict)
+    with transaction.atomic():
+        mine = Lookup.objects.select_for_update().filter(pk=lookup.pk, state=State.RERANKING, lease_holder=holder)
+        if not mine.exists():
+            return
+        if ranking:
+            _store_order(lookup, ranking)
+            _store_highlights(lookup)
+        _store_verdict(lookup, ranking, verdict, seconds)
+        if verdict.needs_review:
+            _open_review(lookup, check)
+
+
+def searched_text(lookup: Lookup) -> str:
+    """The wording that was searched first: what is reranked and highlighted too."""
+    variants = lookup.variants.all()
+    return variants[0].text if variants else lookup.question
+
+
+def _usable_reranker() -> Reranker | None:
+    try:
+        return get_reranker()
+    except Exception:  # whatever keeps it from starting: the desk goes on, and says so
+        logger.exception("no reranker could be had")
+        return None
+
+
+def _rank(reranker: Reranker, lookups: Sequence[Lookup], candidates: dict[int, list[Candidate]]) -> dict[int, Ranking]:
+    """Lookup id to ranking. A lookup that has killed workers before is finished without the reranker."""
+    fit = [lookup for lookup in lookups if lookup.attempts <= MAX_ATTEMPTS]
+    requests = [
+        RankingRequest(
+            searched_text(lookup),
+            candidates[lookup.pk],
+            instruction_text(lookup.instruction),
+            settings.RERANK_LATENCY_BUDGET_SECONDS,
+        )
+        for lookup in fit
+    ]
+    try:
+        rankings = reranker.rank(requests)
+    except RerankerError:
+        logger.exception("%s lookups stay in first-stage order", len(fit))
+        return {}
+    return {lookup.pk: ranking for lookup, ranking in zip(fit, rankings, strict=True)}
+
+
+def _check(
+    lookup: Lookup,
+    candidates: Sequence[Candidate],
+    ranking: Ranking | None,
+    reranker: Reranker | None,
+    verdict: Decision,
+) -> MachineCheck | None:
+    if not (ranking and reranker and can_be_settled(verdict, ranking.info)):
+        return None
+    try:
+        return check_by_machine(
+            reranker,
+            question=searched_text(lookup),
+            variants=[variant.text for variant in lookup.variants.all()[1:]],
+            candidates=candidates,
+            ranking=ranking,
+            threshold=verdict.threshold,
+            instruction=instruction_text(lookup.instruction),
+            latency_budget=settings.RERANK_LATENCY_BUDGET_SECONDS,
+        )
+    except RerankerError:
+        logger.exception("machine check of lookup %s failed; a reviewer decides", lookup.pk)
+        return None
+
+
+def _store_order(lookup: Lookup, ranking: Ranking) -> None:
+    scores = {scored.id: scored for scored in ranking.scored}
+    results = {str(result.pk): result for result in lookup.results.all()}
+    for rank, candidate_id in enumerate(ranking.ids, start=1):
+        result, scored = results[candidate_id], scores.get(candidate_id)
+        result.rank = rank
+        result.log_odds = scored.log_odds if scored else None
+        result.relevance_score = scored.relevance_score if scored else None
+    Result.objects.bulk_update(results.values(), ["rank", "log_odds", "relevance_score"])
+
+
+def _store_highlights(lookup: Lookup) -> None:
+    rows = ResultPassage.objects.filter(
+        result__lookup=lookup, result__rank__lte=settings.RESULT_LIMIT, highlights=[]
+    ).select_related("passage", "result__version")
+    fresh = list(rows)
+    for row in fresh:
+        row.highlights = highlight_passage(searched_text(lookup), row.passage, row.result.version.title)
+    ResultPassage.objects.bulk_update(fresh, ["highlights"])
+
+
+def _store_verdict(lookup: Lookup, ranking: Ranking | None, verdict: Decision, seconds: float) -> None:
+    if ranking:
+        lookup.reranker, lookup.reranker_revision = ranking.info.name, ranking.info.revision
+        lookup.is_calibrated = ranking.info.calibrated
+        lookup.notices = list(ranking.notices)
+    lookup.gap, lookup.gap_threshold, lookup.first_share = verdict.gap, verdict.threshold, verdict.first_share
+    lookup.reasons = list(verdict.reasons)
+    lookup.milliseconds = {**lookup.milliseconds, "rerank": round(seconds * 1000, 1)}
+    lookup.state, lookup.finished_at = State.DONE, timezone.now()
+    lookup.lease_holder, lookup.lease_expires_at = "", None
+    lookup.save()
+
+
+def _open_review(lookup: Lookup, check: MachineCheck | None) -> None:
+    """Settled by the machine, or on the reviewer's desk."""
+    state = SecondaryReview.State.SETTLED if check and check.is_settled else SecondaryReview.State.WAITING
+    SecondaryReview.objects.get_or_create(
+        lookup=lookup,
+        defaults={
+            "state": state,
+            "machine_check": {
+                "is_settled": check.is_settled,
+                "gap": check.gap,
+                "threshold": check.threshold,
+                "rows": check.rows,
+                "agreeing_rows": check.agreeing_rows,
+            }
+            if check
+            else {},
+        },
+    )

@@ -1,0 +1,1 @@
+"""The desk's pages: thin views that read through selectors and write through services."""
