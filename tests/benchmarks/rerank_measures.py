@@ -1,0 +1,54 @@
+"""How the reranking benchmark measures: times in turn, the machine's product peak, agreement of orders."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from typing import Any
+
+import torch
+
+# (in, out) of one layer: query, key and value; output; gate and up; down.
+SHAPES = ((1024, 4096), (2048, 1024), (1024, 6144), (3072, 1024))
+PEAK_ROWS = 1024
+
+
+def seconds_of(function: Callable[[], Any]) -> float:
+    """Wall time; with one thread, processor time, which a busy machine does not stretch."""
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    start = clock()
+    function()
+    return clock() - start
+
+
+def in_turn(first: Callable[[], Any], second: Callable[[], Any], repeats: int) -> tuple[float, float]:
+    """Medians of two functions that take turns."""
+    times = [(seconds_of(first), seconds_of(second)) for _ in range(repeats)]
+    return statistics.median(time[0] for time in times), statistics.median(time[1] for time in times)
+
+
+def product_peak(dtype: torch.dtype) -> float:
+    """FLOP/s of plain products of the model's own four shapes, weighted by their work; the best of three rounds."""
+    integer = dtype is torch.int8
+    pairs = [(torch.ones(PEAK_ROWS, i, dtype=dtype), torch.ones(o, i, dtype=dtype)) for i, o in SHAPES]
+    pairs = [(rows, weight.t().contiguous() if integer else weight) for rows, weight in pairs]
+    multiply = torch._int_mm if integer else torch.nn.functional.linear
+    work = sum(2 * PEAK_ROWS * i * o for i, o in SHAPES)
+    rounds = [sum(seconds_of(lambda r=r, w=w: multiply(r, w)) for r, w in pairs) for _ in range(4)]
+    return work / min(rounds[1:])
+
+
+def order_kept(reference: Sequence[float], scores: Sequence[float], margin: float) -> tuple[bool, int]:
+    """Whether pairs that differ by more than the margin keep their order, and how many such pairs there are."""
+    judged = [
+        (reference[a] - reference[b]) * (scores[a] - scores[b]) > 0
+        for a, b in combinations(range(len(reference)), 2)
+        if abs(reference[a] - reference[b]) > margin
+    ]
+    return all(judged), len(judged)
+
+
+def largest_difference(first: Sequence[float], second: Sequence[float]) -> float:
+    return max(abs(a - b) for a, b in zip(first, second, strict=True))

@@ -1,0 +1,38 @@
+"""Fixtures that need the product's settings: room of its own for each test's index and files."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from pytest_django import Settings
+
+if TYPE_CHECKING:
+    from kb.search.types import SearchEngine
+
+
+@pytest.fixture
+def engine(settings: Settings, tmp_path: Path) -> Iterator[SearchEngine]:
+    """The engine that the settings name: embedded in a folder of the test's, or Elasticsearch under its own prefix."""
+    from elasticsearch import Elasticsearch
+
+    from kb.engine import get_search_engine
+
+    if settings.SEARCH_URL.startswith("file:"):
+        settings.SEARCH_URL = f"file://{tmp_path / 'index'}"
+        yield get_search_engine()
+        return
+    settings.SEARCH_INDEX_PREFIX = f"test-{uuid.uuid4().hex[:12]}"
+    yield get_search_engine()
+    with Elasticsearch(settings.SEARCH_URL, request_timeout=30) as client:
+        for name in client.indices.get(index=f"{settings.SEARCH_INDEX_PREFIX}-*"):
+            client.indices.delete(index=name)
+
+
+@pytest.fixture(autouse=True)
+def _media(settings: Settings, tmp_path: Path) -> None:
+    """Uploaded files go into a folder of the test's."""
+    settings.MEDIA_ROOT = tmp_path / "media"

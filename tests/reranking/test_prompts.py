@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reranking.prompts import (
+    INSTRUCTION_TEMPLATES,
+    PREFIX,
+    SUFFIX,
+    choose_instruction,
+    format_document,
+    join_prompt,
+    split_prompt,
+)
+from reranking.types import Candidate
+from tests.reranking.models import REFERENCE_INSTRUCTION, REFERENCE_PREFIX, REFERENCE_SUFFIX, train_tokenizer
+
+LINES_OF_BUSINESS = ("policy_consultation", "service_guide", "complaint", "legal_question", "regulations")
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return train_tokenizer()
+
+
+def test_prefix_and_suffix_are_the_published_ones():
+    assert (PREFIX, SUFFIX) == (REFERENCE_PREFIX, REFERENCE_SUFFIX)
+
+
+def test_prompt_is_joined_by_single_line_breaks():
+    assert join_prompt("做", "问", "文") == f"{PREFIX}<Instruct>: 做\n<Query>: 问\n<Document>: 文{SUFFIX}"
+
+
+awkward = st.text(alphabet=st.sampled_from(list("我家 \n\t\r:<>？。a1́é　\u2028😀Ⅷ's-[|")), max_size=30)
+
+
+@given(st.text() | awkward, st.text() | awkward, st.text() | awkward)
+def test_pieces_have_the_tokens_of_the_whole(tokenizer, instruction, query, document):
+    def encode(text: str) -> list[int]:
+        return tokenizer.encode(text, add_special_tokens=False)
+
+    pieces = split_prompt(instruction, query, document)
+    whole = f"<Instruct>: {instruction}\n<Query>: {query}\n<Document>: {document}"
+    assert encode(pieces.head) + encode(pieces.query) + encode(pieces.document) == encode(whole)
+
+
+def test_every_line_of_business_has_an_instruction_of_its_own():
+    texts = {choose_instruction(key) for key in ("general", "general_english", *LINES_OF_BUSINESS)}
+    assert len(texts) == len(LINES_OF_BUSINESS) + 2
+
+
+def test_published_instruction_is_kept_word_by_word():
+    assert choose_instruction("published") == REFERENCE_INSTRUCTION
+
+
+@pytest.mark.parametrize("category", [None, "", "unknown"])
+def test_unknown_category_gets_the_general_instruction(category):
+    assert choose_instruction(category) == INSTRUCTION_TEMPLATES["general"].text
+
+
+def test_edited_instruction_wins():
+    assert choose_instruction("complaint", {"complaint": " 找出处罚依据 "}) == "找出处罚依据"
+
+
+def test_edited_general_instruction_serves_unknown_categories():
+    assert choose_instruction("unknown", {"general": "找答案"}) == "找答案"
+
+
+def test_blank_edit_leaves_the_template():
+    assert choose_instruction("complaint", {"complaint": "  "}) == INSTRUCTION_TEMPLATES["complaint"].text
+
+
+def test_templates_are_labelled_for_administrators():
+    assert all(template.label and template.key == key for key, template in INSTRUCTION_TEMPLATES.items())
+
+
+@pytest.mark.parametrize(
+    ("candidate", "expected"),
+    [
+        (Candidate("1", "居住证办法", "第一条", "云府规〔2025〕1号"), "居住证办法（云府规〔2025〕1号）\n第一条"),
+        (Candidate("1", "居住证办法", "第一条"), "居住证办法\n第一条"),
+        (Candidate("1", "", "第一条"), "第一条"),
+    ],
+)
+def test_document_is_title_number_and_passage(candidate, expected):
+    assert format_document(candidate) == expected
