@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery.signals import worker_init
 from pytest_django import Settings
 from rest_framework.throttling import SimpleRateThrottle
 
@@ -103,3 +104,9 @@ def test_production_wants_a_secret_of_its_own(settings: Settings, monkeypatch: p
     settings.DEBUG = True
 
     assert found() == {"hotline.E007", "hotline.W001"}
+
+
+def test_a_worker_with_unsound_settings_says_so_and_ends(settings: Settings) -> None:
+    settings.RERANK_BATCH_LOOKUPS = 0
+    with pytest.raises(SystemExit, match=r"hotline\.E\d+"):
+        worker_init.send(sender=None)

@@ -16,7 +16,7 @@ from kb.services import versions
 from kb.services.versions import correct_metadata, publish_versions, store_draft, withdraw_version
 
 pytestmark = [
-    pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite locks it all: make test-production runs these"),
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="no row locks here: see make test-production"),
     pytest.mark.django_db(transaction=True),
 ]
 
