@@ -1,69 +1,12 @@
-"""The desk: users, tickets, lookups with their results, secondary reviews, feedback, API keys and the audit trail."""
+"""Questions asked, their candidates and results, and what waits to be reranked."""
 
 from __future__ import annotations
 
-from django.contrib.auth.models import AbstractUser
 from django.db import models
-from rest_framework_api_key.models import AbstractAPIKey
 
-from kb.models import Department, DocumentVersion, IndexVersion, Passage
-
-
-class User(AbstractUser):
-    """A person at the desk. Roles are groups: agent, reviewer, knowledge_administrator."""
-
-    agent_number = models.CharField("坐席号", max_length=20, blank=True)
-    department = models.ForeignKey(Department, models.SET_NULL, null=True, blank=True, verbose_name="部门")
-
-    class Meta(AbstractUser.Meta):
-        verbose_name = verbose_name_plural = "用户"
-
-    def __str__(self) -> str:
-        return f"坐席 {self.agent_number}" if self.agent_number else self.get_full_name() or self.username
-
-
-class Ticket(models.Model):
-    """One citizen's matter. Texts are stored with personal data masked."""
-
-    class State(models.TextChoices):
-        OPEN = "open", "处理中"
-        ANSWERED = "answered", "已答复"
-        TRANSFERRED = "transferred", "已转办"
-        CLOSED = "closed", "已结束"
-
-    class Category(models.TextChoices):
-        POLICY_CONSULTATION = "policy_consultation", "政策咨询"
-        SERVICE_GUIDE = "service_guide", "办事指南"
-        COMPLAINT = "complaint", "投诉举报"
-        LEGAL_QUESTION = "legal_question", "法律问题"
-        REGULATIONS = "regulations", "法规规章"
-        OTHER = "", "未分类"
-
-    number = models.CharField("工单号", max_length=20, unique=True)
-    external_id = models.CharField("外部工单号", max_length=100, unique=True, null=True, blank=True)
-    state = models.CharField("状态", max_length=12, choices=State.choices, default=State.OPEN)
-    category = models.CharField("业务类型", max_length=20, choices=Category.choices, blank=True)
-    question = models.TextField("诉求")
-    caller = models.CharField("来电", max_length=40, blank=True)
-    region = models.CharField("地区", max_length=100, blank=True)
-    notes = models.TextField("备注", blank=True)
-    answer = models.TextField("答复", blank=True)
-    transferred_to = models.CharField("转办单位", max_length=200, blank=True)
-    adopted_passage = models.ForeignKey(
-        Passage, models.PROTECT, null=True, blank=True, verbose_name="采纳的段落", related_name="+"
-    )
-    agent = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, verbose_name="坐席", related_name="tickets")
-    created_at = models.DateTimeField("创建时间", auto_now_add=True)
-    updated_at = models.DateTimeField("更新时间", auto_now=True)
-
-    class Meta:
-        verbose_name = verbose_name_plural = "工单"
-        ordering = ["-id"]
-        indexes = [models.Index(fields=["state", "-id"]), models.Index(fields=["-created_at"])]
-        permissions = [("answer_calls", "使用坐席工作台"), ("review_lookups", "人工复核")]
-
-    def __str__(self) -> str:
-        return self.number
+from hotline.models.people import User
+from hotline.models.tickets import Ticket
+from kb.models import DocumentVersion, IndexVersion, Passage
 
 
 class InstructionTemplate(models.Model):
@@ -217,86 +160,3 @@ class ResultPassage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.result_id}.{self.ordinal}"
-
-
-class SecondaryReview(models.Model):
-    """A doubtful lookup: settled by a machine check, or waiting for a reviewer's verdict."""
-
-    class State(models.TextChoices):
-        SETTLED = "settled", "机器校验通过"
-        WAITING = "waiting", "待复核"
-        DECIDED = "decided", "已复核"
-
-    class Verdict(models.TextChoices):
-        CONFIRMED = "confirmed", "选定"
-        NONE_RIGHT = "none_right", "均不正确"
-
-    lookup = models.OneToOneField(Lookup, models.CASCADE, related_name="review", verbose_name="检索")
-    state = models.CharField("状态", max_length=10, choices=State.choices, default=State.WAITING)
-    machine_check = models.JSONField("机器校验", default=dict, blank=True)
-    verdict = models.CharField("结论", max_length=12, choices=Verdict.choices, blank=True)
-    picked = models.ManyToManyField(Result, blank=True, related_name="+", verbose_name="正确的结果")
-    note = models.TextField("说明", blank=True)
-    reviewer = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name="复核员")
-    created_at = models.DateTimeField("送复核时间", auto_now_add=True)
-    decided_at = models.DateTimeField("复核时间", null=True, blank=True)
-
-    class Meta:
-        verbose_name = verbose_name_plural = "二次校验"
-        ordering = ["-id"]
-        indexes = [models.Index(fields=["state", "id"])]
-
-    def __str__(self) -> str:
-        return f"二次校验 {self.lookup_id}"
-
-
-class Feedback(models.Model):
-    """An agent's thumb on a result."""
-
-    result = models.ForeignKey(Result, models.CASCADE, related_name="feedback")
-    is_helpful = models.BooleanField("有用")
-    by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+", verbose_name="坐席")
-    at = models.DateTimeField("时间", auto_now_add=True)
-
-    class Meta:
-        verbose_name = verbose_name_plural = "反馈"
-        ordering = ["-id"]
-        constraints = [models.UniqueConstraint(fields=["result", "by"], name="one_thumb_a_person")]
-
-    def __str__(self) -> str:
-        return f"{self.result_id} {'有用' if self.is_helpful else '无用'}"
-
-
-class APIKey(AbstractAPIKey):
-    """A hashed key of a ticketing system with its scopes."""
-
-    class Scope(models.TextChoices):
-        TICKETS = "tickets", "工单读写"
-        LOOKUPS = "lookups", "检索与重排"
-        DOCUMENTS_READ = "documents:read", "读取政策文件"
-        DOCUMENTS_WRITE = "documents:write", "上传政策文件"
-
-    scopes = models.JSONField("权限范围", default=list, blank=True)
-    department = models.ForeignKey(Department, models.SET_NULL, null=True, blank=True, verbose_name="部门")
-
-    class Meta(AbstractAPIKey.Meta):
-        verbose_name = verbose_name_plural = "API 密钥"
-
-
-class AuditEvent(models.Model):
-    """Who did what; written in the same transaction as the deed."""
-
-    action = models.CharField("动作", max_length=50)
-    subject = models.CharField("对象", max_length=100)
-    details = models.JSONField("内容", default=dict, blank=True)
-    by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name="操作人")
-    api_key = models.ForeignKey(APIKey, models.SET_NULL, null=True, blank=True, related_name="+")
-    at = models.DateTimeField("时间", auto_now_add=True)
-
-    class Meta:
-        verbose_name = verbose_name_plural = "操作记录"
-        ordering = ["-id"]
-        indexes = [models.Index(fields=["subject", "-id"])]
-
-    def __str__(self) -> str:
-        return f"{self.action} {self.subject}"

@@ -1,0 +1,22 @@
+"""The desk: users, tickets, lookups with their results, secondary reviews, feedback, API keys and the audit trail."""
+
+from hotline.models.api import APIKey, AuditEvent
+from hotline.models.lookups import InstructionTemplate, Lookup, QueryVariant, RerankJob, Result, ResultPassage
+from hotline.models.people import User
+from hotline.models.reviews import Feedback, SecondaryReview
+from hotline.models.tickets import Ticket
+
+__all__ = [
+    "APIKey",
+    "AuditEvent",
+    "Feedback",
+    "InstructionTemplate",
+    "Lookup",
+    "QueryVariant",
+    "RerankJob",
+    "Result",
+    "ResultPassage",
+    "SecondaryReview",
+    "Ticket",
+    "User",
+]
