@@ -75,6 +75,7 @@
   function move(step) {
     const all = links();
     if (!all.length) return;
+    markActive();  // results swapped in a moment ago are not marked yet
     const at = all.indexOf(document.activeElement);
     const active = all.findIndex((link) => link.closest(".card").classList.contains("active"));
     const from = at >= 0 ? at : step > 0 && active < 0 ? -1 : active;
