@@ -45,6 +45,10 @@ class Lookup(models.Model):
     created_at = models.DateTimeField("提问时间", auto_now_add=True)
     finished_at = models.DateTimeField("完成时间", null=True, blank=True)
 
+    steps = models.JSONField("理解步骤", default=list, blank=True)
+    without = models.JSONField("去掉的步骤", default=list, blank=True)
+    rule_versions = models.JSONField("词典版本", default=dict, blank=True)
+
     lease_holder = models.CharField("认领者", max_length=100, blank=True)
     lease_expires_at = models.DateTimeField("租约到期", null=True, blank=True)
     attempts = models.PositiveSmallIntegerField("尝试次数", default=0)
