@@ -1,6 +1,7 @@
 """The desk: users, tickets, lookups with their results, secondary reviews, feedback, API keys and the audit trail."""
 
 from hotline.models.api import APIKey, AuditEvent
+from hotline.models.golden import GoldenQuestion, GoldenRun, LexicalModelVersion, SavedSettings
 from hotline.models.lookups import InstructionTemplate, Lookup, QueryVariant, RerankJob, Result, ResultPassage
 from hotline.models.people import User
 from hotline.models.reviews import Feedback, SecondaryReview
@@ -10,12 +11,16 @@ __all__ = [
     "APIKey",
     "AuditEvent",
     "Feedback",
+    "GoldenQuestion",
+    "GoldenRun",
     "InstructionTemplate",
+    "LexicalModelVersion",
     "Lookup",
     "QueryVariant",
     "RerankJob",
     "Result",
     "ResultPassage",
+    "SavedSettings",
     "SecondaryReview",
     "Ticket",
     "User",

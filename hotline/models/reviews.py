@@ -25,6 +25,7 @@ class SecondaryReview(models.Model):
     machine_check = models.JSONField("机器校验", default=dict, blank=True)
     verdict = models.CharField("结论", max_length=12, choices=Verdict.choices, blank=True)
     picked = models.ManyToManyField(Result, blank=True, related_name="+", verbose_name="正确的结果")
+    chance = models.FloatField("送来的机会", default=1.0)  # 1 for doubt; for a random sample its share
     note = models.TextField("说明", blank=True)
     reviewer = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name="复核员")
     created_at = models.DateTimeField("送复核时间", auto_now_add=True)
