@@ -1,4 +1,4 @@
-"""Weights and tokenizer of a Qwen3-Reranker, from a folder, the Hugging Face hub or ModelScope, ready to score with."""
+"""Weights and tokenizer of a Qwen3 model, from a folder, the Hugging Face hub or ModelScope, ready to run."""
 
 from __future__ import annotations
 
@@ -40,6 +40,16 @@ class Checkpoint:
     tokenizer: Any
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """A model as transformers made it, on its device, with its tokenizer."""
+
+    name: str
+    revision: str
+    model: Any
+    tokenizer: Any
+
+
 def find_model(location: str, source: Source) -> str:
     """A folder or hub id that transformers can load. Raises RerankerUnavailable."""
     is_folder = Path(location).is_dir()
@@ -62,27 +72,46 @@ def _fetch_from_modelscope(model_id: str) -> str:
 
 
 def load_checkpoint(location: str, *, source: Source, dtype: torch.dtype, device: torch.device) -> Checkpoint:
-    """Reads weights and tokenizer. Raises RerankerUnavailable with what is wrong."""
+    """Reads a reranker. Raises RerankerUnavailable with what is wrong."""
+    loaded = load_model(location, source=source, dtype=dtype, device=device, choose_class=_reranker_class)
+    yes, no = single_token(loaded.tokenizer, YES), single_token(loaded.tokenizer, NO)
+    head = head_rows(loaded.model, yes, no)
+    return Checkpoint(loaded.name, loaded.revision, loaded.model.model, head, loaded.tokenizer)
+
+
+def load_model(
+    location: str,
+    *,
+    source: Source,
+    dtype: torch.dtype,
+    device: torch.device,
+    choose_class: Callable[[Any], Any],
+) -> Loaded:
+    """Reads weights and tokenizer; `choose_class` says by the configuration what to make of them.
+
+    Raises RerankerUnavailable with what is wrong.
+    """
     found = find_model(location, source)
     try:
         config = transformers.AutoConfig.from_pretrained(found)
         refuse_other_architectures(config)
         tokenizer = transformers.AutoTokenizer.from_pretrained(found)
-        model = _model_class(config).from_pretrained(found, config=config, dtype=dtype)
+        model, report = choose_class(config).from_pretrained(
+            found, config=config, dtype=dtype, output_loading_info=True
+        )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise RerankerUnavailable(f"model {location} cannot be loaded: {error}") from error
-    model = model.to(device).eval().requires_grad_(False)
-    yes, no = single_token(tokenizer, YES), single_token(tokenizer, NO)
-    return Checkpoint(
+    if missing := sorted(report["missing_keys"]):  # transformers would go on with random numbers in their place
+        raise RerankerUnavailable(f"model {location} lacks weights: {', '.join(missing[:5])}")
+    return Loaded(
         name=location.rstrip("/").rsplit("/", 1)[-1],
         revision=getattr(config, "_commit_hash", None) or folder_revision(Path(found)),
-        model=model.model,
-        head=head_rows(model, yes, no),
+        model=model.to(device).eval().requires_grad_(False),
         tokenizer=tokenizer,
     )
 
 
-def _model_class(config: Any) -> Any:
+def _reranker_class(config: Any) -> Any:
     if (config.architectures or [""])[0].endswith("ForSequenceClassification"):
         return transformers.Qwen3ForSequenceClassification
     return transformers.Qwen3ForCausalLM
@@ -103,7 +132,7 @@ def refuse_other_architectures(config: Any) -> None:
         if present
     ]
     if problems:
-        raise RerankerUnavailable(f"not a Qwen3-Reranker: {', '.join(problems)}")
+        raise RerankerUnavailable(f"not a Qwen3 model of the kind this engine runs: {', '.join(problems)}")
 
 
 def single_token(tokenizer: Any, word: str) -> int:

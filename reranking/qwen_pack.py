@@ -73,9 +73,9 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Where a document's rows lie, and below which prefix."""
+    """Where a document's rows lie, and below which prefix, if any."""
 
-    prefix: Prefix
+    prefix: Prefix | None
     span: Span
 
 
@@ -94,14 +94,17 @@ class Pack:
         return [group.owner for group in self.groups if group.owner is not None]
 
 
-def build_pack(documents: Sequence[tuple[Sequence[int], Prefix]], device: torch.device) -> Pack:
-    """One pack of document runs (none empty) and whichever of their prefixes are not computed yet, those first."""
+def build_pack(documents: Sequence[tuple[Sequence[int], Prefix | None]], device: torch.device) -> Pack:
+    """One pack of document runs (none empty) and whichever of their prefixes are not computed yet, those first.
+
+    Either every document has a prefix or none has.
+    """
     writer = _PackWriter()
     by_prefix: dict[int, list[int]] = {}
     for number, (_, prefix) in enumerate(documents):
         by_prefix.setdefault(id(prefix), []).append(number)
-    chains = [documents[numbers[0]][1].chain() for numbers in by_prefix.values()]
-    for depth in range(max(map(len, chains))):  # roots first: what has no prefix lies at the beginning
+    chains = [prefix.chain() for numbers in by_prefix.values() if (prefix := documents[numbers[0]][1])]
+    for depth in range(max(map(len, chains), default=0)):  # roots first: what has no prefix lies at the beginning
         for chain in chains:
             if depth < len(chain):
                 writer.add_prefix(chain[depth])

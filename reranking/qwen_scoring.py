@@ -65,7 +65,7 @@ class PairScorer:
     def __init__(self, network: Network, head: Tensor, tokenizer: Any, *, max_length: int, batch_tokens: int) -> None:
         self._network = network
         self._head = head
-        self._encode = _encoder(tokenizer)
+        self._encode = make_encoder(tokenizer)
         self._prefix_ids = self._encode([PREFIX])[0]
         self._suffix_ids = self._encode([SUFFIX])[0]
         # From here on texts are citizens' and documents': a written-out <|im_end|> in them ends no turn.
@@ -222,7 +222,7 @@ def _latest_deadline(pairs: Sequence[Pair]) -> float | None:
     return max(deadlines) if deadlines and len(deadlines) == len(pairs) else None
 
 
-def _encoder(tokenizer: Any) -> Callable[[Sequence[str]], list[list[int]]]:
+def make_encoder(tokenizer: Any) -> Callable[[Sequence[str]], list[list[int]]]:
     """Texts to token ids, nothing added, nothing cut, by the tokenizer's own fast engine."""
     backend = tokenizer.backend_tokenizer
     backend.no_truncation()

@@ -99,9 +99,12 @@ class VarlenAttention:
         rows = slice(plan.first_document, None)
         ordered = queries[plan.document_order]
         own, own_lse = self._kernel(ordered, keys[rows], values[rows], plan.single, plan.document_keys, False)
+        result = torch.empty_like(own)
+        if not plan.document_prefixes:
+            result[plan.document_order] = own
+            return result
         above = _join_prefixes(plan.document_prefixes, layer)
         attended, lse = self._kernel(ordered, *above, plan.document_groups, plan.document_prefix_runs, False)
-        result = torch.empty_like(own)
         result[plan.document_order] = merge_by_log_sum_exp(attended, lse, own, own_lse)
         return result
 
@@ -122,7 +125,7 @@ def make_plan(pack: Pack) -> _Plan:
     return _Plan(
         pack=pack,
         own=_runs([span.stop - span.start for span in spans], device),
-        first_below=below[0].start,
+        first_below=below[0].start if below else len(pack.ids),
         below=_runs([group.stop - group.start for group in below], device),
         prefixes=_prefixes(below),
         prefix_runs=_runs([prefix.length for prefix in _prefixes(below)], device),
