@@ -8,6 +8,7 @@ from kb.models.dictionaries import (
     DictionaryTrial,
 )
 from kb.models.documents import Department, DocumentVersion, MetadataChange, Passage, PolicyDocument, Upload
+from kb.models.fingerprints import SemanticFingerprint
 from kb.models.indexes import IndexVersion
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "MetadataChange",
     "Passage",
     "PolicyDocument",
+    "SemanticFingerprint",
     "Upload",
 ]
