@@ -13,26 +13,25 @@ _DELIMITERS = (",", "\t", ";", "，")
 
 
 def parse_csv(source: Source) -> Extracted:
-    """Commas, or what the header row uses instead: tabs, semicolons."""
-    text = _decode(source)
-    first_line = text.lstrip().partition("\n")[0]
-    delimiter = max(_DELIMITERS, key=first_line.count)
-    return _parse(source, "csv", text, delimiter)
+    return _parse(source, "csv")
 
 
 def parse_tsv(source: Source) -> Extracted:
-    return _parse(source, "tsv", _decode(source), "\t")
+    return _parse(source, "tsv", "\t")
 
 
-def _decode(source: Source) -> str:
-    return decode_text(source.data).removeprefix("\ufeff")
-
-
-def _parse(source: Source, format_name: str, text: str, delimiter: str) -> Extracted:
+def read_delimited(source: Source, delimiter: str = "") -> list[list[str]]:
+    """The rows as they stand, of any encoding. Commas, or what the header row uses instead: tabs, semicolons."""
+    text = decode_text(source.data).removeprefix("\ufeff")
+    first_line = text.lstrip().partition("\n")[0]
+    delimiter = delimiter or max(_DELIMITERS, key=first_line.count)
     csv.field_size_limit(max(source.limits.max_characters, 131_072))
     try:
-        rows = list(csv.reader(StringIO(text, newline=""), delimiter=delimiter))
+        return list(csv.reader(StringIO(text, newline=""), delimiter=delimiter))
     except csv.Error as error:
         raise ParseRefused("corrupt", "表格格式有误（例如引号没有成对），请重新导出后再上传。") from error
-    drafts, warnings = read_rows(rows, name=source.stem)
+
+
+def _parse(source: Source, format_name: str, delimiter: str = "") -> Extracted:
+    drafts, warnings = read_rows(read_delimited(source, delimiter), name=source.stem)
     return Extracted(format_name, tuple(drafts), tuple(warnings))

@@ -19,7 +19,15 @@ _MAX_ROWS = 200_000
 
 
 def parse_xlsx(source: Source) -> Extracted:
-    """The cells' values as last calculated; line breaks inside cells are kept."""
+    return _read_sheets(source, "xlsx", read_xlsx(source))
+
+
+def parse_xls(source: Source) -> Extracted:
+    return _read_sheets(source, "xls", read_xls(source))
+
+
+def read_xlsx(source: Source) -> list[tuple[str, list[Row]]]:
+    """Each sheet's name and rows: the cells' values as last calculated; line breaks inside cells are kept."""
     open_archive(source).close()
     try:
         with warnings.catch_warnings():
@@ -31,21 +39,20 @@ def parse_xlsx(source: Source) -> Extracted:
         raise
     except Exception as error:  # openpyxl lets through whatever its XML and zip readers raise
         raise _broken() from error
-    return _read_sheets(source, "xlsx", sheets)
+    return sheets
 
 
-def parse_xls(source: Source) -> Extracted:
-    """The binary format of before 2007."""
+def read_xls(source: Source) -> list[tuple[str, list[Row]]]:
+    """As `read_xlsx`, of the binary format of before 2007."""
     try:
         book = xlrd.open_workbook(file_contents=source.data, on_demand=True, logfile=StringIO())
-        sheets = [(sheet.name, _xls_rows(book, sheet)) for sheet in book.sheets()]
+        return [(sheet.name, _xls_rows(book, sheet)) for sheet in book.sheets()]
     except xlrd.XLRDError as error:
         if "encrypted" in str(error).lower():
             raise ParseRefused("encrypted", "文件设有密码，请去掉密码后再上传。") from error
         raise _broken() from error
     except Exception as error:  # xlrd reads broken records with struct and list indices
         raise _broken() from error
-    return _read_sheets(source, "xls", sheets)
 
 
 def _xlsx_rows(sheet: Any) -> list[Row]:

@@ -104,7 +104,10 @@ class Matcher:
 
 @dataclass(frozen=True)
 class Rules:
-    """All rows of all dictionaries. Make it with `build`, which checks them."""
+    """All rows of all dictionaries. Make it with `build`, which checks them.
+
+    `release` is the number under which the database's rows went live, 0 for those of the files.
+    """
 
     fillers: tuple[Filler, ...] = ()
     spoken: tuple[Rewording, ...] = ()
@@ -114,21 +117,30 @@ class Rules:
     terms: tuple[Term, ...] = ()
     subjects: tuple[Subject, ...] = ()
     places: tuple[Place, ...] = ()
+    release: int = 0
 
     @classmethod
-    def build(cls, **rows: Sequence[Any]) -> "Rules":
+    def build(cls, *, release: int = 0, **rows: Sequence[Any]) -> "Rules":
         """Checked rules. Raises RuleError for the first row that cannot be used."""
         for kind, found in rows.items():
             for row in found:
                 reason = explain_refusal(row)
                 if reason:
                     raise RuleError(f"{kind}：“{row[0]}”{reason}")
-        return cls(**{kind: tuple(found) for kind, found in rows.items()})
+        return cls(**{kind: tuple(found) for kind, found in rows.items()}, release=release)
+
+    def prepare(self) -> "Rules":
+        """Makes now what the first question would otherwise wait for."""
+        for name in vars(type(self)):
+            if isinstance(getattr(type(self), name, None), cached_property):
+                getattr(self, name)
+        return self
 
     @cached_property
     def versions(self) -> Mapping[str, str]:
-        """For each dictionary the first 12 characters of its rows' SHA-256."""
-        return {field.name: _digest(getattr(self, field.name)) for field in fields(self)}
+        """For each dictionary the first 12 characters of its rows' SHA-256; `release` where there is one."""
+        digests = {field.name: _digest(getattr(self, field.name)) for field in fields(self) if field.name != "release"}
+        return digests | ({"release": str(self.release)} if self.release else {})
 
     @cached_property
     def filler_positions(self) -> Mapping[str, str]:

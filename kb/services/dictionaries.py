@@ -1,0 +1,164 @@
+"""Dictionaries go live: drafts together as a release, the rows of the product, and the way back to an earlier one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import IntegrityError, transaction
+
+from kb import indexing
+from kb.dictionary_kinds import EntryValues
+from kb.errors import KnowledgeError, WrongVersionState
+from kb.live_dictionaries import expire_live_rules, load_rules, load_segmentation_dictionary
+from kb.models import DictionaryChange, DictionaryDraft, DictionaryEntry, DictionaryRelease, IndexVersion
+from kb.services.builtin_dictionaries import read_builtin_entries
+from kb.services.dictionary_drafts import BATCH, digest_drafts
+
+Action = DictionaryDraft.Action
+Origin = DictionaryRelease.Origin
+STORED = (*EntryValues._fields, "is_live", "is_builtin")
+
+
+@transaction.atomic
+def release_drafts(
+    *,
+    by: AbstractBaseUser | None,
+    drafts_sha256: str,
+    note: str = "",
+    comparison: Mapping[str, Any] | None = None,
+    is_override: bool = False,
+) -> DictionaryRelease:
+    """Put all drafts live. `drafts_sha256` names those that were seen.
+
+    Raises WrongVersionState where they have changed since, KnowledgeError where two of them are for the same word.
+    """
+    _lock()
+    drafts = list(DictionaryDraft.objects.select_related("entry").order_by("pk"))
+    if not drafts:
+        raise KnowledgeError("没有待生效的草稿。", code="no_drafts")
+    if digest_drafts() != drafts_sha256:
+        raise WrongVersionState("草稿在这期间有变化，请重新试用后再生效。")
+    release = DictionaryRelease.objects.create(
+        by=by, note=note[:500], comparison=dict(comparison or {}), is_override=is_override
+    )
+    states = [(draft.entry or DictionaryEntry(), _state_of(draft), draft.by) for draft in drafts]
+    DictionaryDraft.objects.all().delete()
+    _apply(release, states)
+    return _finish(release)
+
+
+@transaction.atomic
+def restore_release(*, release: DictionaryRelease, by: AbstractBaseUser | None, note: str = "") -> DictionaryRelease:
+    """Everything as it was when `release` had gone live, as a release of its own. Drafts stay.
+
+    Raises KnowledgeError where nothing has changed since.
+    """
+    _lock()
+    wanted: dict[int, Mapping[str, Any] | None] = {}
+    later = DictionaryChange.objects.filter(release__gt=release.pk).order_by("-release", "-pk")
+    for change in later:
+        wanted[change.entry_id] = change.before
+    entries = DictionaryEntry.objects.in_bulk(wanted)
+    states = [(entries[pk], before or {"is_live": False}, by) for pk, before in wanted.items()]
+    changed = [(entry, state, who) for entry, state, who in states if {**_snapshot(entry), **state} != _snapshot(entry)]
+    if not changed:
+        raise KnowledgeError(f"现在的词典与第 {release.pk} 版相同。", code="nothing_to_restore")
+    made = DictionaryRelease.objects.create(
+        by=by, origin=Origin.RESTORED, note=note[:500] or f"恢复到第 {release.pk} 版"
+    )
+    _apply(made, changed)
+    return _finish(made)
+
+
+@transaction.atomic
+def sync_builtin_entries(*, by: AbstractBaseUser | None = None) -> DictionaryRelease | None:
+    """Bring in the rows that come with the product; None where nothing is new.
+
+    A row that somebody has changed or retired is left as it is; one that the product no longer has is retired.
+    """
+    _lock()
+    is_first = not DictionaryRelease.objects.exists()
+    wanted = {entry.key: entry for entry in read_builtin_entries()}
+    states = list(_compare_builtin(wanted))
+    if not states:
+        return None
+    release = DictionaryRelease.objects.create(
+        by=by, origin=Origin.BUILTIN, note="随产品的词典" if is_first else "随产品升级"
+    )
+    _apply(release, states, with_history=not is_first)
+    return _finish(release)
+
+
+def _compare_builtin(
+    wanted: Mapping[str, EntryValues],
+) -> Iterable[tuple[DictionaryEntry, Mapping[str, Any], AbstractBaseUser | None]]:
+    """What differs between the product's rows and those of them that nobody has changed."""
+    entries = list(DictionaryEntry.objects.all())
+    known = {entry.builtin_key: entry for entry in entries if entry.builtin_key}
+    own = {EntryValues(**entry.values).key: entry for entry in entries}
+    for key, values in wanted.items():
+        entry = known.get(key)
+        if entry is None:
+            if key not in own:
+                yield DictionaryEntry(builtin_key=key), values._asdict() | {"is_live": True, "is_builtin": True}, None
+        elif entry.is_builtin and (not entry.is_live or EntryValues(**entry.values) != values):
+            yield entry, values._asdict() | {"is_live": True}, None
+    for key, entry in known.items():
+        if entry.is_builtin and entry.is_live and key not in wanted:
+            yield entry, {"is_live": False}, None
+
+
+def _lock() -> None:
+    """One release after the other, so that numbers rise in the order in which they are committed."""
+    list(DictionaryRelease.objects.select_for_update().order_by("-pk").values_list("pk")[:1])
+
+
+def _state_of(draft: DictionaryDraft) -> dict[str, Any]:
+    return {**draft.values, "is_live": draft.action != Action.RETIRE, "is_builtin": False}
+
+
+def _snapshot(entry: DictionaryEntry) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in STORED}
+
+
+def _apply(
+    release: DictionaryRelease,
+    states: Iterable[tuple[DictionaryEntry, Mapping[str, Any], AbstractBaseUser | None]],
+    *,
+    with_history: bool = True,
+) -> None:
+    """Give each entry its new values and note what changed. Raises KnowledgeError where two entries collide."""
+    new, known, changes = [], [], []
+    for entry, state, by in states:
+        before = _snapshot(entry) if entry.pk else None
+        for name, value in state.items():
+            setattr(entry, name, value)
+        entry.updated_by = by  # type: ignore[assignment]
+        (known if entry.pk else new).append(entry)
+        changes.append(DictionaryChange(release=release, entry=entry, before=before, after=_snapshot(entry), by=by))
+    try:
+        with transaction.atomic():
+            DictionaryEntry.objects.bulk_update(known, [*STORED, "updated_by"], batch_size=BATCH)
+            DictionaryEntry.objects.bulk_create(new, batch_size=BATCH)
+    except IntegrityError as error:
+        raise KnowledgeError("两条草稿是同一个词，请改掉一条再生效。", code="entry_known", status=409) from error
+    if with_history:
+        DictionaryChange.objects.bulk_create(changes, batch_size=BATCH)
+
+
+def _finish(release: DictionaryRelease) -> DictionaryRelease:
+    """Note the versions that lookups will record, ask for an index where words are cut otherwise now, tell the rest."""
+    release.versions = dict(load_rules().versions)
+    release.save(update_fields=["versions"])
+    if needs_rebuild():
+        indexing.request_rebuild()
+    transaction.on_commit(expire_live_rules)
+    return release
+
+
+def needs_rebuild() -> bool:
+    """Whether the live index cuts texts otherwise than one built now would."""
+    live = IndexVersion.objects.filter(state=IndexVersion.State.LIVE).order_by("-live_at").first()
+    return live is not None and live.dictionary_sha256 != load_segmentation_dictionary().sha256

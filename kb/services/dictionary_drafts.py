@@ -1,0 +1,196 @@
+"""Drafts of dictionary entries: written one by one or imported, acting on nothing before they go live."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+
+from kb.dictionary_kinds import EntryValues, clean_values
+from kb.errors import KnowledgeError
+from kb.models import DictionaryDraft, DictionaryEntry
+from kb.query_understanding.rules import RuleError
+
+Action = DictionaryDraft.Action
+BATCH = 500
+
+
+class EntryRefused(KnowledgeError):
+    """The values make no usable entry; the message says why."""
+
+    code = "entry_refused"
+
+
+class EntryKnown(KnowledgeError):
+    """There is such an entry or draft already."""
+
+    code = "entry_known"
+    status = 409
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOutcome:
+    """How many rows became drafts, how many were live as they are, and what is wrong with the others, by line."""
+
+    added: int
+    changed: int
+    unchanged: int
+    refusals: tuple[tuple[int, str], ...]
+
+    @property
+    def stored(self) -> int:
+        return self.added + self.changed
+
+
+@transaction.atomic
+def draft_new_entry(*, values: Mapping[str, Any], by: AbstractBaseUser | None) -> DictionaryDraft:
+    """An entry to be added; one that was retired comes back with these values. Raises EntryRefused, EntryKnown."""
+    wanted = _clean(values)
+    entry = _find_entry(wanted)
+    if entry and entry.is_live:
+        raise EntryKnown(f"“{entry}”已在词典中，请直接修改。")
+    if _drafts_like(wanted).exists() or (entry and DictionaryDraft.objects.filter(entry=entry).exists()):
+        raise EntryKnown(f"“{wanted.text}”已有草稿，请在待生效中修改。")
+    action = Action.REVIVE if entry else Action.ADD
+    return DictionaryDraft.objects.create(**wanted._asdict(), action=action, entry=entry, by=by)
+
+
+@transaction.atomic
+def draft_change(
+    *, entry: DictionaryEntry, values: Mapping[str, Any], by: AbstractBaseUser | None
+) -> DictionaryDraft | None:
+    """An entry to be changed; None where nothing differs (any more). Raises EntryRefused, EntryKnown."""
+    wanted = _clean({**values, "kind": entry.kind})
+    other = _find_entry(wanted)
+    if (other and other.pk != entry.pk) or _drafts_like(wanted).exclude(entry=entry).exists():
+        raise EntryKnown(f"“{wanted.text}”已在词典或草稿中，不能有两条。")
+    if entry.is_live and wanted == EntryValues(**entry.values):
+        DictionaryDraft.objects.filter(entry=entry).delete()
+        return None
+    action = Action.CHANGE if entry.is_live else Action.REVIVE
+    return _put_draft(entry, wanted, action, by)
+
+
+@transaction.atomic
+def change_draft(
+    *, draft: DictionaryDraft, values: Mapping[str, Any], by: AbstractBaseUser | None
+) -> DictionaryDraft | None:
+    """Correct a draft. Raises EntryRefused, EntryKnown."""
+    if draft.entry:
+        return draft_change(entry=draft.entry, values=values, by=by)
+    wanted = _clean({**values, "kind": draft.kind})
+    if _find_entry(wanted) or _drafts_like(wanted).exclude(pk=draft.pk).exists():
+        raise EntryKnown(f"“{wanted.text}”已在词典或草稿中，不能有两条。")
+    for name, value in wanted._asdict().items():
+        setattr(draft, name, value)
+    draft.by = by  # type: ignore[assignment]
+    draft.save()
+    return draft
+
+
+@transaction.atomic
+def draft_retirement(*, entry: DictionaryEntry, by: AbstractBaseUser | None) -> DictionaryDraft:
+    """An entry that shall no longer act. Raises KnowledgeError for one that does not act anyhow."""
+    if not entry.is_live:
+        raise KnowledgeError("这一词条已经停用。", code="wrong_state", status=409)
+    return _put_draft(entry, EntryValues(**entry.values), Action.RETIRE, by)
+
+
+def drop_drafts(*, drafts: Iterable[int] | None = None) -> int:
+    """Throw drafts away (None: all of them). Returns how many there were."""
+    rows = DictionaryDraft.objects.all() if drafts is None else DictionaryDraft.objects.filter(pk__in=list(drafts))
+    return rows.delete()[0]
+
+
+@transaction.atomic
+def import_drafts(
+    *, rows: Sequence[tuple[int, Mapping[str, Any]]], by: AbstractBaseUser | None, keep_good: bool = False
+) -> ImportOutcome:
+    """Rows of a file, each with its line, as drafts; a word that is live already is changed.
+
+    Nothing is stored of a file with a row that cannot be used, unless `keep_good`.
+    """
+    wanted, refusals = _read_rows(rows)
+    live = {EntryValues(**entry.values).key: entry for entry in DictionaryEntry.objects.iterator(chunk_size=5000)}
+    changed, added, unchanged = [], [], 0
+    for entry_values in wanted.values():
+        entry = live.get(entry_values.key)
+        if entry is None:
+            added.append(DictionaryDraft(**entry_values._asdict(), action=Action.ADD, by=by))
+        elif entry.is_live and EntryValues(**entry.values) == entry_values:
+            unchanged += 1
+        else:
+            action = Action.CHANGE if entry.is_live else Action.REVIVE
+            changed.append(DictionaryDraft(**entry_values._asdict(), action=action, entry=entry, by=by))
+    if not refusals or keep_good:
+        _replace_drafts(wanted.keys(), [*added, *changed])
+    return ImportOutcome(len(added), len(changed), unchanged, tuple(refusals))
+
+
+def digest_drafts() -> str:
+    """Which drafts there are: equal drafts give an equal SHA-256; empty without any."""
+    rows = DictionaryDraft.objects.order_by("pk").values_list("action", "entry", *EntryValues._fields)
+    digest = hashlib.sha256()
+    count = 0
+    for count, row in enumerate(rows.iterator(chunk_size=5000), start=1):  # noqa: B007
+        digest.update("\t".join(map(str, row)).encode() + b"\n")
+    return digest.hexdigest() if count else ""
+
+
+def _clean(values: Mapping[str, Any]) -> EntryValues:
+    try:
+        return clean_values(values)
+    except RuleError as error:
+        raise EntryRefused(f"{error}。") from error
+
+
+def _read_rows(
+    rows: Sequence[tuple[int, Mapping[str, Any]]],
+) -> tuple[dict[str, EntryValues], list[tuple[int, str]]]:
+    """The usable rows by their key, and why the others are not."""
+    wanted: dict[str, EntryValues] = {}
+    lines: dict[str, int] = {}
+    refusals: list[tuple[int, str]] = []
+    for line, values in rows:
+        try:
+            entry = clean_values(values)
+        except RuleError as error:
+            refusals.append((line, f"{error}"))
+            continue
+        known = wanted.setdefault(entry.key, entry)
+        first = lines.setdefault(entry.key, line)
+        if known != entry:
+            refusals.append((line, f"“{entry.text}”与第 {first} 行重复而内容不同"))
+    return wanted, refusals
+
+
+def _find_entry(values: EntryValues) -> DictionaryEntry | None:
+    found = DictionaryEntry.objects.filter(kind=values.kind, text=values.text)
+    return (found.filter(other=values.other) if values.kind == "synonym" else found).first()
+
+
+def _drafts_like(values: EntryValues) -> Any:
+    found = DictionaryDraft.objects.filter(kind=values.kind, text=values.text)
+    return found.filter(other=values.other) if values.kind == "synonym" else found
+
+
+def _put_draft(
+    entry: DictionaryEntry, values: EntryValues, action: DictionaryDraft.Action, by: AbstractBaseUser | None
+) -> DictionaryDraft:
+    fields = {**values._asdict(), "action": action, "by": by}
+    return DictionaryDraft.objects.update_or_create(entry=entry, defaults=fields)[0]
+
+
+def _replace_drafts(keys: Iterable[str], drafts: list[DictionaryDraft]) -> None:
+    """`drafts` in the place of those for the same words."""
+    wanted = set(keys)
+    entries = {draft.entry_id for draft in drafts if draft.entry_id}
+    known = DictionaryDraft.objects.values_list("pk", "entry", *EntryValues._fields)
+    stale = [pk for pk, entry, *values in known if entry in entries or EntryValues(*values).key in wanted]
+    for start in range(0, len(stale), BATCH):
+        DictionaryDraft.objects.filter(pk__in=stale[start : start + BATCH]).delete()
+    DictionaryDraft.objects.bulk_create(drafts, batch_size=BATCH)
