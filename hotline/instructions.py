@@ -13,3 +13,8 @@ def instruction_text(key: str) -> str | None:
     own = InstructionTemplate.objects.filter(key=key).values_list("text", flat=True).first()
     built_in = INSTRUCTION_TEMPLATES.get(key)
     return own or (built_in.text if built_in else None)
+
+
+def find_instruction(value: str) -> str | None:
+    """What settings name: a template's text by its key, else a text of one's own; None for nothing."""
+    return instruction_text(value) or value or None

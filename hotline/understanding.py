@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from kb.query_understanding import Rules, Understanding, load_default_rules, understand
+from kb.query_understanding import Rules, Step, Understanding, load_default_rules, understand
 
 LONG_QUESTION = 200  # characters: from here on what names the matter is searched, not every word
 FUSED_KINDS: frozenset[str] = frozenset()  # rewrites that are searched unasked; the others are offered
@@ -22,15 +22,39 @@ class Wording:
     is_used: bool = True
 
 
-def understand_question(question: str, *, chosen: Collection[str] | None = None) -> list[Wording]:
-    """The question as it is searched, then its rewrites. `chosen`: the texts that shall be searched too
+@dataclass(frozen=True, slots=True)
+class UnderstoodQuestion:
+    """The wordings, the steps that led to them (each key once), and the versions of the dictionaries."""
 
-    (None: those that help unasked).
+    wordings: list[Wording]
+    steps: tuple[Step, ...]
+    rule_versions: Mapping[str, str]
+
+
+def understand_question(
+    question: str, *, chosen: Collection[str] | None = None, rules: Rules | None = None
+) -> list[Wording]:
+    """The question as it is searched, then its rewrites; see `read_question`."""
+    return read_question(question, chosen=chosen, rules=rules).wordings
+
+
+def read_question(
+    question: str,
+    *,
+    chosen: Collection[str] | None = None,
+    without: Collection[str] = (),
+    rules: Rules | None = None,
+) -> UnderstoodQuestion:
+    """`chosen`: the rewrites that shall be searched too (None: those that help unasked).
+
+    `without`: keys of steps that the agent removed. `rules` None: the live ones.
     """
-    understood = understand(question, get_rules())
+    understood = understand(question, get_rules() if rules is None else rules, without=without)
     first, *rest = _list_wordings(question, understood)
     used = {wording.text for wording in rest if wording.kind in FUSED_KINDS} if chosen is None else set(chosen)
-    return [first, *(Wording(w.kind, w.text, w.explanation, w.text in used) for w in rest)]
+    wordings = [first, *(Wording(w.kind, w.text, w.explanation, w.text in used) for w in rest)]
+    steps = {step.key: step for step in understood.steps}
+    return UnderstoodQuestion(wordings, tuple(steps.values()), understood.versions)
 
 
 @lru_cache(maxsize=1)

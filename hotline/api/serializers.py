@@ -274,13 +274,17 @@ class RerankSerializer(serializers.Serializer[Any]):
 
 
 class RerankedSerializer(serializers.Serializer[Any]):
-    """`scores` (0 to 1) and `log_odds` in the order of `reranked_ids`; null for what was not reached in time."""
+    """`scores` (0 to 1) and `log_odds` in the order of `reranked_ids`; null for what was not reached in time.
+
+    `calibrated`: whether the scores are probabilities; otherwise only their order and differences mean something.
+    """
 
     reranked_ids = serializers.ListField(child=serializers.CharField())
     scores = serializers.ListField(child=serializers.FloatField(allow_null=True))
     log_odds = serializers.ListField(child=serializers.FloatField(allow_null=True))
     reranker = serializers.CharField()
     revision = serializers.CharField()
+    calibrated = serializers.BooleanField()
     notices = serializers.ListField(child=serializers.CharField())
 
 

@@ -2,6 +2,7 @@
 
 from hotline.models.api import APIKey, AuditEvent
 from hotline.models.golden import GoldenQuestion, GoldenRun, LexicalModelVersion, SavedSettings
+from hotline.models.lab import KnowledgeGap, LabRow, LabRun
 from hotline.models.lookups import InstructionTemplate, Lookup, QueryVariant, RerankJob, Result, ResultPassage
 from hotline.models.people import User
 from hotline.models.reviews import Feedback, SecondaryReview
@@ -14,6 +15,9 @@ __all__ = [
     "GoldenQuestion",
     "GoldenRun",
     "InstructionTemplate",
+    "KnowledgeGap",
+    "LabRow",
+    "LabRun",
     "LexicalModelVersion",
     "Lookup",
     "QueryVariant",

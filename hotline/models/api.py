@@ -17,6 +17,7 @@ class APIKey(AbstractAPIKey):
         LOOKUPS = "lookups", "检索与重排"
         DOCUMENTS_READ = "documents:read", "读取政策文件"
         DOCUMENTS_WRITE = "documents:write", "上传政策文件"
+        LAB = "lab", "检索实验台"
 
     scopes = models.JSONField("权限范围", default=list, blank=True)
     department = models.ForeignKey(Department, models.SET_NULL, null=True, blank=True, verbose_name="部门")

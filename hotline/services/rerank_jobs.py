@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -20,13 +21,22 @@ from hotline.masking import mask_personal_data
 from hotline.models import RerankJob
 from hotline.rerankers import get_reranker
 from kb.tasks import enqueue
-from reranking.types import Candidate, Ranking, RankingRequest, RerankerError, RerankerUnavailable
+from reranking.types import (
+    Candidate,
+    Ranking,
+    RankingRequest,
+    RerankerError,
+    RerankerInfo,
+    RerankerUnavailable,
+    ScoredPassage,
+)
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.02
 KEPT = timedelta(minutes=10)
 State = RerankJob.State
+ANSWERED = (State.DONE, State.FAILED)
 
 
 class RerankerBusy(DeskError):
@@ -40,28 +50,55 @@ class RerankerBusy(DeskError):
 def rerank_documents(
     *, query: str, documents: Sequence[Mapping[str, str]], instruction: str = "", wait_seconds: float
 ) -> dict[str, Any]:
-    """`{reranked_ids, scores, log_odds, reranker, revision, notices}`; waits for the worker.
+    """`{reranked_ids, scores, log_odds, reranker, revision, calibrated, notices}`; waits for the worker.
 
     Raises RerankerBusy where no worker answers in time, DeskError where the reranker cannot rank.
     """
     request = {"query": mask_personal_data(query), "documents": list(documents), "instruction": instruction}
-    with transaction.atomic():
-        job = RerankJob.objects.create(request=request)
-        enqueue(tasks.rerank_waiting_lookups)
-    deadline = time.monotonic() + wait_seconds
-    try:
-        while time.monotonic() < deadline:
-            job.refresh_from_db(fields=["state", "response"])
-            if job.state in {State.DONE, State.FAILED}:
-                break
-            time.sleep(POLL_SECONDS)
-    finally:
-        RerankJob.objects.filter(pk=job.pk).delete()
+    (job,) = _submit([request], wait_seconds)
     if job.state == State.FAILED:
         raise DeskError("重排器不可用。", code=job.response.get("code", "reranker_unavailable"), status=503)
     if job.state != State.DONE:
         raise RerankerBusy
     return dict(job.response)
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedReranker:
+    """The reranker of the worker, for a process that must not load a model itself. Not for the worker: it would wait
+
+    for itself. `info` says nothing; the rankings say who ordered them.
+    """
+
+    wait_seconds: float
+
+    @property
+    def info(self) -> RerankerInfo:
+        return RerankerInfo("queued", "", calibrated=False)
+
+    def rank(self, requests: Sequence[RankingRequest]) -> list[Ranking]:
+        """Raises RerankerUnavailable where one is refused or not answered in time."""
+        jobs = _submit([_describe_request(request) for request in requests], self.wait_seconds)
+        if any(job.state != State.DONE for job in jobs):
+            raise RerankerUnavailable("no worker has answered in time, or its reranker failed")
+        return [_read_response(job.response) for job in jobs]
+
+
+def _submit(requests: Sequence[Mapping[str, Any]], wait_seconds: float) -> list[RerankJob]:
+    """The jobs as they are when all are answered or time is up; none is left behind."""
+    with transaction.atomic():
+        jobs = [RerankJob.objects.create(request=request) for request in requests]
+        enqueue(tasks.rerank_waiting_lookups)
+    ids = [job.pk for job in jobs]
+    deadline = time.monotonic() + wait_seconds
+    try:
+        while time.monotonic() < deadline:
+            if RerankJob.objects.filter(pk__in=ids, state__in=ANSWERED).count() == len(ids):
+                break
+            time.sleep(POLL_SECONDS)
+        return list(RerankJob.objects.filter(pk__in=ids).order_by("id"))
+    finally:
+        RerankJob.objects.filter(pk__in=ids).delete()
 
 
 def rerank_waiting_jobs(*, limit: int | None = None) -> int:
@@ -100,18 +137,39 @@ def _answer(jobs: Sequence[RerankJob]) -> None:
         RerankJob.objects.filter(pk=job.pk).update(state=State.DONE, response=_make_response(ranking))
 
 
+def _describe_request(request: RankingRequest) -> dict[str, Any]:
+    """Without the whole documents, which only the lexical reranker reads: it need not wait for a worker."""
+    return {
+        "query": mask_personal_data(request.query),
+        "instruction_text": request.instruction,
+        "documents": [
+            {
+                "id": candidate.id,
+                "title": candidate.title,
+                "document_number": candidate.document_number,
+                "content": candidate.text,
+                "passages": list(candidate.passages),
+                "features": dict(candidate.features),
+            }
+            for candidate in request.candidates
+        ],
+    }
+
+
 def _make_request(request: Mapping[str, Any]) -> RankingRequest:
     candidates = [
         Candidate(
             id=document["id"],
             title=document.get("title", ""),
             text=document["content"],
-            passages=(document["content"],),
-            document_text=document["content"],
+            document_number=document.get("document_number", ""),
+            passages=tuple(document.get("passages") or (document["content"],)),
+            features=document.get("features", {}),
+            document_text="" if "passages" in document else document["content"],
         )
         for document in request["documents"]
     ]
-    instruction = instruction_text(request.get("instruction", ""))
+    instruction = request.get("instruction_text") or instruction_text(request.get("instruction", ""))
     return RankingRequest(request["query"], candidates, instruction, settings.RERANK_LATENCY_BUDGET_SECONDS)
 
 
@@ -124,5 +182,17 @@ def _make_response(ranking: Ranking) -> dict[str, Any]:
         "log_odds": [*(scored.log_odds for scored in ranking.scored), *unscored],
         "reranker": ranking.info.name,
         "revision": ranking.info.revision,
+        "calibrated": ranking.info.calibrated,
         "notices": list(ranking.notices),
     }
+
+
+def _read_response(response: Mapping[str, Any]) -> Ranking:
+    """The ranking that `_make_response` describes."""
+    rows = list(zip(response["reranked_ids"], response["log_odds"], strict=True))
+    return Ranking(
+        tuple(ScoredPassage.from_log_odds(name, log_odds) for name, log_odds in rows if log_odds is not None),
+        RerankerInfo(response["reranker"], response["revision"], response["calibrated"]),
+        tuple(name for name, log_odds in rows if log_odds is None),
+        notices=tuple(response["notices"]),
+    )

@@ -1,0 +1,316 @@
+"""A question asked under any retrieval settings, without a trace in the database: what the laboratory compares.
+
+The way is the desk's own: mask, understand, search, rerank, decide.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from django.conf import settings as configured
+
+from hotline.candidates import build_candidate
+from hotline.errors import DeskError, SearchUnavailable
+from hotline.instructions import find_instruction
+from hotline.rerankers import make_lexical_reranker
+from hotline.retrieval_settings import RetrievalSettings
+from hotline.review_policy import judge_lookup
+from hotline.services.rerank_jobs import QueuedReranker
+from hotline.services.tickets import clean_question
+from hotline.understanding import Wording, understand_question
+from kb.engine import get_search_engine
+from kb.models import DocumentVersion, Passage
+from kb.query_understanding import Rules
+from kb.retrieval import DocumentHit, FirstStageResult, retrieve
+from kb.search.types import IndexMissing, SearchEngineError, SearchFilter
+from kb.selectors import load_passages
+from reranking.score_gap import Decision
+from reranking.types import Candidate, Ranking, RankingRequest, Reranker, RerankerError, RerankerInfo
+
+logger = logging.getLogger(__name__)
+
+STAGES = ("understanding", "first_stage", "rerank")
+RERANKER_UNAVAILABLE = "reranker_unavailable"
+KEPT_VERSIONS = 2000
+
+
+class UnknownIndex(DeskError):
+    code = "unknown_index"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"没有名为“{name}”的索引，请从现有的索引中选。")
+
+
+@dataclass(frozen=True, slots=True)
+class TrialDocument:
+    """A document in its place before and after reranking, both from 1. Scores are None where none was given."""
+
+    document_id: int
+    version_id: int
+    title: str
+    document_number: str
+    passage_id: int
+    passage_text: str
+    first_stage_rank: int
+    rank: int
+    log_odds: float | None
+    relevance_score: float | None
+    first_stage_features: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a question found under `settings`.
+
+    `question` is masked; `documents` come in the final order, `candidates` (whose ids are version ids) in that of the
+    first stage. `reranker` is None where nothing was reranked. `milliseconds` by STAGES. `index`: which was searched.
+    """
+
+    question: str
+    settings: RetrievalSettings
+    wordings: tuple[Wording, ...]
+    documents: tuple[TrialDocument, ...]
+    decision: Decision
+    reranker: RerankerInfo | None
+    notices: tuple[str, ...]
+    milliseconds: Mapping[str, float]
+    index: str
+    candidates: tuple[Candidate, ...] = field(repr=False)
+
+    @property
+    def searched(self) -> str:
+        """The wording that was searched first, and reranked."""
+        return self.wordings[0].text
+
+
+@dataclass(slots=True)
+class CandidateSource:
+    """Documents' texts from the database, kept between questions."""
+
+    versions: dict[int, DocumentVersion] = field(default_factory=dict)
+    passages: dict[int, Passage] = field(default_factory=dict)
+
+    def load(self, documents: Sequence[DocumentHit]) -> list[tuple[DocumentHit, Candidate]]:
+        """In first-stage order. A version or passage that left the database since it was indexed is left out."""
+        self._fetch(documents)
+        return [
+            (hit, self._build(hit))
+            for hit in documents
+            if hit.version_id in self.versions and hit.passages[0].passage_id in self.passages
+        ]
+
+    def _fetch(self, documents: Sequence[DocumentHit]) -> None:
+        if len(self.versions) > KEPT_VERSIONS:
+            self.versions.clear()
+            self.passages.clear()
+        versions = DocumentVersion.objects.defer("page_starts", "warnings")
+        self.versions |= versions.in_bulk([hit.version_id for hit in documents if hit.version_id not in self.versions])
+        wanted = (item.passage_id for hit in documents for item in hit.passages)
+        self.passages |= load_passages(passage_id for passage_id in wanted if passage_id not in self.passages)
+
+    def _build(self, hit: DocumentHit) -> Candidate:
+        version = self.versions[hit.version_id]
+        found = (self.passages.get(item.passage_id) for item in hit.passages)
+        return build_candidate(
+            candidate_id=str(hit.version_id),
+            title=version.title,
+            document_number=version.document_number,
+            passages=[passage.searchable_text for passage in found if passage],
+            # Rounded as a stored lookup's are: equal settings then give equal scores.
+            features={name: round(value, 6) for name, value in hit.features.items()},
+            document_text=version.text,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A question as far as the first stage takes it."""
+
+    question: str
+    wordings: tuple[Wording, ...]
+    index: str
+    documents: tuple[tuple[DocumentHit, Candidate], ...]
+    milliseconds: Mapping[str, float]
+
+    @property
+    def searched(self) -> str:
+        return self.wordings[0].text
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        return tuple(candidate for _, candidate in self.documents)
+
+
+def run_trial(
+    question: str,
+    settings: RetrievalSettings,
+    *,
+    as_of: date,
+    departments: tuple[str, ...] | None = None,
+    rules: Rules | None = None,
+    reranker: Reranker | None = None,
+) -> Trial:
+    """Writes nothing. `rules` None: the live ones. `departments` None: all documents may be found.
+
+    `reranker` stands for the configured one; None: the lexical one here, a neural one in its worker. Where it fails
+    the trial says so and keeps the first stage's order. Raises EmptyQuestion, QuestionTooLong, SearchUnavailable,
+    UnknownIndex.
+    """
+    (trial,) = run_trials(
+        [question],
+        settings,
+        as_of=as_of,
+        departments=departments,
+        rules=rules,
+        reranker=reranker,
+        latency_budget=configured.RERANK_LATENCY_BUDGET_SECONDS,
+    )
+    return trial
+
+
+def run_trials(
+    questions: Iterable[str],
+    settings: RetrievalSettings,
+    *,
+    as_of: date,
+    departments: tuple[str, ...] | None = None,
+    rules: Rules | None = None,
+    reranker: Reranker | None = None,
+    source: CandidateSource | None = None,
+    latency_budget: float | None = None,
+) -> list[Trial]:
+    """As `run_trial`, the questions reranked as one batch, in `latency_budget` seconds where it is given.
+
+    `source` keeps texts from one batch to the next.
+    """
+    chosen = choose_reranker(settings, reranker)
+    source = source or CandidateSource()
+    search_filter = SearchFilter(as_of=as_of, departments=departments)
+    found = [_find(question, settings, search_filter, rules, source) for question in questions]
+    began = time.perf_counter()
+    instruction = find_instruction(settings.instruction)
+    rankings = _rank(
+        chosen, [RankingRequest(item.searched, item.candidates, instruction, latency_budget) for item in found]
+    )
+    share = _ms(time.perf_counter() - began) / (len(found) or 1)
+    return [
+        _finish(item, settings, ranking, share if chosen else 0.0, wanted=chosen is not None)
+        for item, ranking in zip(found, rankings, strict=True)
+    ]
+
+
+def choose_reranker(settings: RetrievalSettings, configured_one: Reranker | None = None) -> Reranker | None:
+    """Who orders a trial; None: nobody. No neural model is loaded here."""
+    if settings.reranker == "none" or (settings.reranker == "configured" and configured.RERANKER == "none"):
+        return None
+    if settings.reranker == "lexical":
+        return make_lexical_reranker()
+    if configured_one is None and configured.RERANKER != "lexical":
+        return QueuedReranker(wait_seconds=configured.RERANK_LATENCY_BUDGET_SECONDS + 2)
+    return configured_one or make_lexical_reranker()
+
+
+def _find(
+    question: str,
+    settings: RetrievalSettings,
+    search_filter: SearchFilter,
+    rules: Rules | None,
+    source: CandidateSource,
+) -> _Found:
+    began = time.perf_counter()
+    question = clean_question(question)
+    wordings = _choose_wordings(question, settings.rewrites, rules)
+    understood = time.perf_counter()
+    found = _search(wordings, search_filter, settings)
+    milliseconds = {"understanding": _ms(understood - began), "first_stage": _ms(time.perf_counter() - understood)}
+    return _Found(question, wordings, found.index, tuple(source.load(found.documents)), milliseconds)
+
+
+def _choose_wordings(question: str, rewrites: str, rules: Rules | None) -> tuple[Wording, ...]:
+    wordings = understand_question(question, chosen=() if rewrites == "none" else None, rules=rules)
+    if rewrites == "always":
+        return tuple(replace(wording, is_used=True) for wording in wordings)
+    return tuple(wordings)
+
+
+def _search(wordings: Sequence[Wording], search_filter: SearchFilter, settings: RetrievalSettings) -> FirstStageResult:
+    used = [wording.text for wording in wordings if wording.is_used]
+    try:
+        return retrieve(
+            get_search_engine(),
+            used[0],
+            search_filter,
+            limit=configured.CANDIDATE_LIMIT,
+            variants=used[1:],
+            plan=settings.build_plan(),
+            index=settings.index or None,
+        )
+    except IndexMissing as error:
+        if settings.index:
+            raise UnknownIndex(settings.index) from error
+        raise SearchUnavailable from error
+    except SearchEngineError as error:
+        raise SearchUnavailable from error
+
+
+def _rank(reranker: Reranker | None, requests: Sequence[RankingRequest]) -> Sequence[Ranking | None]:
+    if reranker is None or not requests:
+        return [None] * len(requests)
+    try:
+        return reranker.rank(requests)
+    except RerankerError:
+        logger.exception("%s trials stay in first-stage order", len(requests))
+        return [None] * len(requests)
+
+
+def _finish(
+    found: _Found, settings: RetrievalSettings, ranking: Ranking | None, rerank_ms: float, *, wanted: bool
+) -> Trial:
+    decision = judge_lookup(question=found.searched, candidates=found.candidates, ranking=ranking, retrieval=settings)
+    notices = ranking.notices if ranking else (RERANKER_UNAVAILABLE,) if wanted and found.documents else ()
+    return Trial(
+        question=found.question,
+        settings=settings,
+        wordings=found.wordings,
+        documents=_order_documents(found.documents, ranking),
+        decision=decision,
+        reranker=ranking.info if ranking and ranking.scored else None,
+        notices=tuple(notices),
+        milliseconds={**found.milliseconds, "rerank": round(rerank_ms, 1)},
+        index=found.index,
+        candidates=found.candidates,
+    )
+
+
+def _order_documents(
+    documents: Sequence[tuple[DocumentHit, Candidate]], ranking: Ranking | None
+) -> tuple[TrialDocument, ...]:
+    scores = {scored.id: scored for scored in ranking.scored} if ranking else {}
+    places = {name: place for place, name in enumerate(ranking.ids, start=1)} if ranking else {}
+    ordered = []
+    for first_stage_rank, (hit, candidate) in enumerate(documents, start=1):
+        scored = scores.get(candidate.id)
+        ordered.append(
+            TrialDocument(
+                document_id=hit.document_id,
+                version_id=hit.version_id,
+                title=candidate.title,
+                document_number=candidate.document_number,
+                passage_id=hit.passages[0].passage_id,
+                passage_text=candidate.text,
+                first_stage_rank=first_stage_rank,
+                rank=places.get(candidate.id, first_stage_rank),
+                log_odds=scored.log_odds if scored else None,
+                relevance_score=scored.relevance_score if scored else None,
+                first_stage_features=candidate.features,
+            )
+        )
+    return tuple(sorted(ordered, key=lambda document: document.rank))
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 1)
