@@ -17,6 +17,7 @@ run: setup
 
 setup: $(VENV)/.base
 	@$(BIN)/python manage.py migrate --noinput --verbosity 0
+	@$(BIN)/python manage.py sync_dictionaries
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0
 
 test: $(VENV)/.dev

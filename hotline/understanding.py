@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
-from kb.query_understanding import Rules, Step, Understanding, load_default_rules, understand
+from kb.live_dictionaries import get_live_rules
+from kb.query_understanding import Rules, Step, Understanding, understand
 
 LONG_QUESTION = 200  # characters: from here on what names the matter is searched, not every word
 FUSED_KINDS: frozenset[str] = frozenset()  # rewrites that are searched unasked; the others are offered
@@ -57,9 +57,9 @@ def read_question(
     return UnderstoodQuestion(wordings, tuple(steps.values()), understood.versions)
 
 
-@lru_cache(maxsize=1)
 def get_rules() -> Rules:
-    return load_default_rules()
+    """The live rules, those of the newest release within seconds; never waits but for the first question."""
+    return get_live_rules()
 
 
 def _list_wordings(question: str, understood: Understanding) -> Iterator[Wording]:

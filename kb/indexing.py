@@ -18,9 +18,10 @@ from kb import tasks
 from kb.engine import get_search_engine
 from kb.errors import ReindexRunning
 from kb.index_comparison import Difference, build_entry, compare, fingerprint_of
+from kb.live_dictionaries import load_segmentation_dictionary
 from kb.models import DocumentVersion, IndexVersion, PolicyDocument
 from kb.search.types import IndexMissing, SearchEngine, VersionEntry
-from kb.segmentation import SegmentationDictionary, load_default_dictionary
+from kb.segmentation import SegmentationDictionary
 from kb.selectors import searchable_versions
 
 logger = logging.getLogger(__name__)
@@ -61,21 +62,23 @@ def ensure_index(engine: SearchEngine) -> str:
     try:
         return engine.live_index()
     except IndexMissing:
-        index = _new_index(engine, load_default_dictionary())
+        index = _new_index(engine, load_segmentation_dictionary())
         _go_live(engine, index, {})
         return index.name
 
 
 @transaction.atomic
 def request_rebuild() -> IndexVersion:
-    """Ask the worker for a rebuild; one that is asked for or under way already is given back.
+    """Ask the worker for a rebuild; one that is asked for or under way with the same dictionary is given back.
 
     The row is what is asked; the message to the worker may be lost (see `is_rebuild_waiting`).
     """
     engine = get_search_engine()
-    index = IndexVersion.objects.filter(state=State.BUILDING, engine=engine.name).order_by("-id").first()
+    dictionary = load_segmentation_dictionary()
+    building = IndexVersion.objects.filter(state=State.BUILDING, engine=engine.name).order_by("-id")
+    index = building.filter(dictionary_sha256=dictionary.sha256).first()
     if index is None:
-        index = _name_index(engine, load_default_dictionary())
+        index = _name_index(engine, dictionary)
         index.save()
     tasks.enqueue(tasks.reindex_all)
     return index
@@ -96,7 +99,7 @@ def rebuild_index(
     A rebuild that was stopped goes on where it was. Raises ReindexRunning, SearchEngineError.
     """
     engine = get_search_engine()
-    dictionary = dictionary or load_default_dictionary()
+    dictionary = dictionary or load_segmentation_dictionary()
     index = _resume_or_start(engine, dictionary)
     try:
         _fill(engine, index, on_progress)
@@ -194,16 +197,21 @@ def _beat(index: IndexVersion) -> None:
 
 def _resume_or_start(engine: SearchEngine, dictionary: SegmentationDictionary) -> IndexVersion:
     with transaction.atomic():
-        building = IndexVersion.objects.select_for_update().filter(state=State.BUILDING, engine=engine.name)
-        for index in building.order_by("-id"):
+        building = list(
+            IndexVersion.objects.select_for_update().filter(state=State.BUILDING, engine=engine.name).order_by("-id")
+        )
+        for index in building:
             if index.heartbeat_at and index.heartbeat_at > timezone.now() - STOPPED_AFTER:
                 raise ReindexRunning(f"索引 {index.name} 正在构建（{index.progress:.0%}），请等它完成。")
-            if index.dictionary_sha256 == dictionary.sha256:
-                _begin_again_unless_begun(engine, index, dictionary)
-                _beat(index)
-                return index
-            _abandon(engine, index)
-    return _new_index(engine, dictionary)
+        fitting = [index for index in building if index.dictionary_sha256 == dictionary.sha256]
+        for index in building:
+            if index not in fitting[:1]:
+                _abandon(engine, index)
+        if not fitting:
+            return _new_index(engine, dictionary)
+        _begin_again_unless_begun(engine, fitting[0], dictionary)
+        _beat(fitting[0])
+        return fitting[0]
 
 
 def _begin_again_unless_begun(engine: SearchEngine, index: IndexVersion, dictionary: SegmentationDictionary) -> None:
@@ -230,8 +238,8 @@ def _name_index(engine: SearchEngine, dictionary: SegmentationDictionary) -> Ind
 
 def _abandon(engine: SearchEngine, index: IndexVersion) -> None:
     engine.drop_index(index.name)
-    index.state = State.FAILED
-    index.save(update_fields=["state"])
+    index.state, index.error = State.FAILED, index.error or "词典在这期间有变化，改建新的索引。"
+    index.save(update_fields=["state", "error"])
 
 
 def _is_usable(engine: SearchEngine, name: str) -> bool:

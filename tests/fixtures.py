@@ -33,6 +33,19 @@ def engine(settings: Settings, tmp_path: Path) -> Iterator[SearchEngine]:
 
 
 @pytest.fixture(autouse=True)
+def _live_rules(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a new process; without a database there is no release, and a test's own transaction is seen by itself."""
+    from kb import live_dictionaries
+
+    live_dictionaries.forget_live_rules()
+    marker = request.node.get_closest_marker("django_db")
+    if not marker and not {"db", "transactional_db", "live_server"} & set(request.fixturenames):
+        monkeypatch.setattr(live_dictionaries, "read_release", lambda: 0)
+    elif "transactional_db" not in request.fixturenames and not (marker and marker.kwargs.get("transaction")):
+        monkeypatch.setattr(live_dictionaries.live_rules, "_spawn", lambda work: work())
+
+
+@pytest.fixture(autouse=True)
 def _media(settings: Settings, tmp_path: Path) -> None:
     """Uploaded files go into a folder of the test's."""
     settings.MEDIA_ROOT = tmp_path / "media"
