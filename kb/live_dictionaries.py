@@ -138,10 +138,10 @@ def _run_in_thread(work: Callable[[], None]) -> None:
     threading.Thread(target=run, name="dictionaries", daemon=True).start()
 
 
-_live = LiveRules()
-get_live_rules = _live.get
-expire_live_rules = _live.expire
-forget_live_rules = _live.forget
+live_rules = LiveRules()
+get_live_rules = live_rules.get
+expire_live_rules = live_rules.expire
+forget_live_rules = live_rules.forget
 
 
 def _apply_drafts() -> list[EntryValues]:
