@@ -19,7 +19,14 @@ RATE = re.compile(r"[1-9]\d*/(s|m|h|d)[a-z]*")  # what the REST framework reads,
 
 @register()
 def check_settings(**_: Any) -> list[CheckMessage]:
-    return [*_check_choices(), *_check_model(), *_check_ranges(), *_check_limits(), *_check_safety()]
+    return [
+        *_check_choices(),
+        *_check_model(),
+        *_check_rewriting(),
+        *_check_ranges(),
+        *_check_limits(),
+        *_check_safety(),
+    ]
 
 
 def refuse_unsound_settings() -> None:
@@ -54,6 +61,20 @@ def _check_model() -> list[CheckMessage]:
     return found
 
 
+def _check_rewriting() -> list[CheckMessage]:
+    if not settings.REWRITE_URL:
+        return []
+    found: list[CheckMessage] = []
+    address = urlsplit(settings.REWRITE_URL)
+    if address.scheme not in {"http", "https"} or not address.hostname:
+        found.append(Error("REWRITE_URL 应为 http(s)://主机:端口/v1 之类", id="hotline.E030"))
+    if not settings.REWRITE_MODEL:
+        found.append(Error("设了 REWRITE_URL 时须设置 REWRITE_MODEL", id="hotline.E031"))
+    if not 0.5 <= settings.REWRITE_TIMEOUT_SECONDS <= 30:
+        found.append(Error("REWRITE_TIMEOUT_SECONDS 应在 0.5 到 30 之间", id="hotline.E032"))
+    return found
+
+
 def _check_ranges() -> list[CheckMessage]:
     found: list[CheckMessage] = []
     if not 1 <= settings.CANDIDATE_LIMIT <= 200:
@@ -65,6 +86,8 @@ def _check_ranges() -> list[CheckMessage]:
     share = settings.FIRST_SHARE_THRESHOLD
     if share is not None and not 0 <= share <= 1:
         found.append(Error("FIRST_SHARE_THRESHOLD 应在 0 到 1 之间", id="hotline.E013"))
+    if not 0 <= settings.REVIEW_SAMPLE_PERCENT <= 100:
+        found.append(Error("REVIEW_SAMPLE_PERCENT 应在 0 到 100 之间", id="hotline.E020"))
     return found
 
 

@@ -12,6 +12,15 @@ REASONS = {
     "partial_rerank": "时间所限，只重排了一部分",
     "reranker_unavailable": "重排器不可用，以下为初筛次序",
     "nothing_found": "没有找到相关政策",
+    "quality_sample": "随机抽检",
+}
+FIGURES = {
+    "top1": "首位正确率",
+    "mrr5": "MRR@5",
+    "ndcg3": "NDCG@3",
+    "recall50": "前 50 召回率",
+    "sent": "送复核",
+    "top1_of_rest": "未送复核的首位正确率",
 }
 NOTICES = {
     "truncated": "部分长文本已截断",
@@ -31,6 +40,22 @@ VARIANT_KINDS = {
     "expanded": "补全",
     "policy_form": "政策句式",
     "focus": "诉求要点",
+    "model_synonyms": "模型：同义表达",
+    "model_expanded": "模型：补全",
+    "model_policy_form": "模型：政策句式",
+}
+STEP_KINDS = {
+    "width": "全角",
+    "noise": "杂符",
+    "traditional": "繁体",
+    "repetition": "重复",
+    "filler": "客套",
+    "typing_error": "错字",
+    "spoken": "口语",
+    "abbreviation": "简称",
+    "synonym": "同义",
+    "subject": "主体",
+    "question_form": "句式",
 }
 RERANKERS = {"lexical": "词法重排", "none": "无重排", "first_stage": "BM25 初筛次序"}
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import dj_database_url
+from celery.schedules import crontab
 from environs import Env
 
 from hotline.secrets_file import read_or_make_secret
@@ -174,7 +175,15 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-lookups": {"task": "hotline.tasks.rerank_waiting_lookups", "schedule": 10.0, "options": {"expires": 10}},
     "sweep-uploads": {"task": "kb.tasks.sweep_uploads", "schedule": 30.0, "options": {"expires": 30}},
     "sweep-documents": {"task": "kb.tasks.sync_stale_documents", "schedule": 30.0, "options": {"expires": 30}},
+    "sweep-dictionary-trials": {"task": "hotline.tasks.try_dictionaries", "schedule": 30.0, "options": {"expires": 30}},
     "sweep-rebuilds": {"task": "kb.tasks.reindex_all", "schedule": 60.0, "options": {"expires": 60}},
+    "sweep-lab-runs": {"task": "hotline.tasks.sweep_lab_runs", "schedule": 60.0, "options": {"expires": 60}},
+    "sweep-golden-runs": {"task": "hotline.tasks.compare_waiting_runs", "schedule": 60.0, "options": {"expires": 60}},
+    "learn-from-use": {
+        "task": "hotline.tasks.learn_from_use",
+        "schedule": crontab(hour="3", minute="30"),
+        "options": {"expires": 3600},
+    },
     "reconcile-index": {"task": "kb.tasks.reconcile_index", "schedule": 86_400.0, "options": {"expires": 3600}},
 }
 
@@ -201,6 +210,8 @@ RERANKER_DTYPE = env.str("RERANKER_DTYPE", "auto")
 RERANKER_INT8 = env.bool("RERANKER_INT8", False)
 RERANKER_THREADS = env.int("RERANKER_THREADS", 0)  # 0: as many as torch takes
 RERANKER_TRIM = env.bool("RERANKER_TRIM", False)  # long passages cut to the sentences around the best matches
+if RERANKER not in {"lexical", "none"}:
+    CELERY_TASK_ROUTES["hotline.tasks.work_on_lab_run"] = {"queue": "rerank"}  # where the model is loaded
 WARM_UP_RERANKER = env.bool("WARM_UP_RERANKER", False)  # in workers of the rerank queue: load before the first task
 RERANKER_MAX_LENGTH = env.int("RERANKER_MAX_LENGTH", 8192)
 RERANKER_URL = env.str("RERANKER_URL", "")
@@ -212,10 +223,17 @@ RERANK_BATCH_LOOKUPS = env.int("RERANK_BATCH_LOOKUPS", 16)
 RERANK_LEASE_SECONDS = env.float("RERANK_LEASE_SECONDS", 60.0)
 LEXICAL_MODEL_FILE = env.str("LEXICAL_MODEL_FILE", "")  # coefficients fitted on the city's own questions
 
+# --- Rewrites by a language model (REWRITE_URL empty: by dictionaries alone) ------------------------------------------
+REWRITE_URL = env.str("REWRITE_URL", "")  # /chat/completions is appended
+REWRITE_MODEL = env.str("REWRITE_MODEL", "")
+REWRITE_API_KEY = env.str("REWRITE_API_KEY", "")
+REWRITE_TIMEOUT_SECONDS = env.float("REWRITE_TIMEOUT_SECONDS", 8.0)
+
 # --- Score gap and secondary review (None: the value that belongs to the reranker's revision) -------------------------
 GAP_BASE_THRESHOLD = env.float("GAP_BASE_THRESHOLD", 0.8)
 LOW_BEST_RELEVANCE = env.float("LOW_BEST_RELEVANCE", 0.5)
 FIRST_SHARE_THRESHOLD = env.float("FIRST_SHARE_THRESHOLD", None)
+REVIEW_SAMPLE_PERCENT = env.float("REVIEW_SAMPLE_PERCENT", 1.0)  # of undoubted lookups; thresholds learn from them
 
 # --- Uploads ----------------------------------------------------------------------------------------------------------
 UPLOAD_MAX_MEGABYTES = env.int("UPLOAD_MAX_MEGABYTES", 50)

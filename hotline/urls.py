@@ -6,7 +6,7 @@ from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from hotline.views import home, lookups, reviews, tickets
+from hotline.views import dictionaries, home, lookups, reviews, rewrites, tickets
 
 urlpatterns = [
     path("", home.show_console, name="console"),
@@ -14,6 +14,8 @@ urlpatterns = [
     path("logout/", LogoutView.as_view(), name="logout"),
     path("ask/", lookups.ask, name="ask"),
     path("lookups/<int:pk>/", lookups.show_lookup, name="lookup"),
+    path("lookups/<int:pk>/again/", rewrites.ask_again, name="ask_again"),
+    path("lookups/<int:pk>/rewrites/", rewrites.offer_rewrites, name="offer_rewrites"),
     path("lookups/<int:pk>/results/", lookups.show_results, name="lookup_results"),
     path(
         "lookups/<int:pk>/results/<int:result_pk>/passages/<int:passage_pk>/",
@@ -31,6 +33,10 @@ urlpatterns = [
     path("reviews/", reviews.list_reviews, name="reviews"),
     path("reviews/<int:pk>/", reviews.show_review, name="review"),
     path("api/v1/", include("hotline.api.urls")),
+    path("knowledge/dictionaries/drafts/", dictionaries.show_drafts, name="dictionary_drafts"),
+    path("knowledge/dictionaries/drafts/trial/", dictionaries.show_trial, name="dictionary_trial"),
+    path("knowledge/dictionaries/drafts/try/", dictionaries.try_drafts, name="dictionary_try"),
+    path("knowledge/dictionaries/drafts/live/", dictionaries.put_live, name="dictionary_live"),
     path("knowledge/", include("kb.urls")),
     path("favicon.ico", RedirectView.as_view(url=static("hotline/icon.svg")), name="favicon"),
     path("admin/", admin.site.urls),

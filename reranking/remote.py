@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import httpx
-from purgatory import SyncCircuitBreakerFactory
-from purgatory.domain.model import OpenedState
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_random_exponential
 
+from reranking.breaker import HostBreaker, HostLeftAlone
 from reranking.remote_shapes import SHAPES, RemoteOptions
 from reranking.types import Candidate, Ranking, RankingRequest, RerankerInfo, RerankerUnavailable
 
@@ -64,12 +61,9 @@ class RemoteReranker:
         self._info = options.info
         headers = {"Authorization": f"Bearer {options.api_key}"} if options.api_key else {}
         self._client = httpx.Client(base_url=options.url, headers=headers)
-        self._breakers = SyncCircuitBreakerFactory(
-            default_threshold=options.breaker_threshold,
-            default_ttl=options.breaker_seconds,
-            exclude=[RequestRefused, HostBusy],
+        self._breaker = HostBreaker(
+            threshold=options.breaker_threshold, seconds=options.breaker_seconds, exclude=[RequestRefused, HostBusy]
         )
-        self._breaker_lock = threading.Lock()
 
     @property
     def info(self) -> RerankerInfo:
@@ -77,7 +71,7 @@ class RemoteReranker:
         return self._info
 
     def status(self) -> dict[str, Any]:
-        return {"api": self._options.api, "breaker": self._breakers.get_breaker("host").context.state}
+        return {"api": self._options.api, "breaker": self._breaker.state}
 
     def rank(self, requests: Sequence[RankingRequest]) -> list[Ranking]:
         """One HTTP request for each, several at once, so that the host can batch them."""
@@ -97,8 +91,10 @@ class RemoteReranker:
         budget = request.latency_budget
         deadline = None if budget is None else started + budget
         try:
-            with self._guard():
+            with self._breaker.guard():
                 ranking = self._ask(request, deadline)
+        except HostLeftAlone as error:
+            raise RerankerUnavailable(str(error)) from error
         except _TimedOut as error:
             if deadline is None or time.monotonic() < deadline - CLOCK_TOLERANCE:
                 raise
@@ -146,25 +142,6 @@ class RemoteReranker:
         except httpx.HTTPError as error:
             raise RerankerUnavailable(f"connection failed: {error!r}") from error
         return _read_answer(response)
-
-    @contextmanager
-    def _guard(self) -> Iterator[None]:
-        """The circuit breaker. Its state is changed under a lock, the call itself is not."""
-        breaker = self._breakers.get_breaker("host")
-        with self._breaker_lock:
-            try:
-                breaker.__enter__()
-            except OpenedState as error:
-                raise RerankerUnavailable("host failed repeatedly and is left alone for now") from error
-        caught: BaseException | None = None
-        try:
-            yield
-        except BaseException as error:
-            caught = error
-            raise
-        finally:
-            with self._breaker_lock:
-                breaker.__exit__(type(caught) if caught else None, caught, None)
 
 
 PROBES = (

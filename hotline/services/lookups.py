@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -15,17 +15,19 @@ from django.utils import timezone
 from hotline import tasks
 from hotline.errors import SearchUnavailable
 from hotline.highlighting import highlight
+from hotline.live_settings import get_live_settings
 from hotline.models import APIKey, Lookup, QueryVariant, Result, ResultPassage, SecondaryReview, Ticket, User
 from hotline.services.tickets import clean_question
-from hotline.understanding import Wording, understand_question
+from hotline.understanding import Wording, read_question
 from kb.engine import get_search_engine
 from kb.models import DocumentVersion, IndexVersion, Passage
-from kb.retrieval import DocumentHit, FirstStageResult, retrieve
+from kb.retrieval import DocumentHit, FirstStageResult, FusionPlan, retrieve
 from kb.search.types import SearchEngineError, SearchFilter
 from kb.selectors import load_passages, load_versions
 from kb.tasks import enqueue
 
 NOTHING_FOUND = "nothing_found"
+MODEL = "model_"  # before the kind of a rewrite that a language model made
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,40 +65,98 @@ def start_lookup(
     as_of: date | None = None,
     filters: Filters | Mapping[str, Any] | None = None,
     variant_texts: Sequence[str] | None = None,
+    without: Collection[str] = (),
+    offered: Sequence[Wording] = (),
     instruction: str = "",
     api_key: APIKey | None = None,
 ) -> Lookup:
     """Search now, rerank soon: the lookup comes back with its first-stage results, waiting for the reranker.
 
-    `variant_texts`: the wordings the agent left switched on (None: the usual ones). Raises EmptyQuestion,
-    QuestionTooLong, SearchUnavailable.
+    `variant_texts`: the wordings the agent left switched on (None: the usual ones). `without`: keys of steps that the
+    agent removed. `offered`: rewrites beside those by rules. Raises EmptyQuestion, QuestionTooLong, SearchUnavailable.
     """
     began = time.perf_counter()
     question = clean_question(question)
     chosen = filters if isinstance(filters, Filters) else Filters.from_json(filters or {})
     as_of = as_of or timezone.localdate()
-    wordings = understand_question(question, chosen=variant_texts)
+    live = get_live_settings()
+    if variant_texts is None and live.rewrites == "none":
+        variant_texts = ()
+    read = read_question(question, chosen=variant_texts, without=without)
+    wordings = [*read.wordings, *_choose_offered(offered, read.wordings, variant_texts)]
+    if variant_texts is None and live.rewrites == "always":
+        wordings = [replace(wording, is_used=True) for wording in wordings]
     understood = time.perf_counter()
-    found = _search(wordings, build_search_filter(chosen, as_of, departments=readable_departments(by, api_key)))
+    search_filter = build_search_filter(chosen, as_of, departments=readable_departments(by, api_key))
+    found = _search(wordings, search_filter, live.build_plan())
     milliseconds = {"understanding": _ms(understood - began), "first_stage": _ms(time.perf_counter() - understood)}
     with transaction.atomic():
         lookup = Lookup.objects.create(
             ticket=ticket,
             question=question,
-            instruction=instruction or (ticket.category if ticket else ""),
+            instruction=instruction or live.instruction or (ticket.category if ticket else ""),
             as_of=as_of,
             filters=chosen.to_json(),
             asked_by=by,
             engine=get_search_engine().name,
             index_version=IndexVersion.objects.filter(name=found.index).first(),
             milliseconds=milliseconds,
+            steps=[{"key": step.key, **asdict(step)} for step in read.steps],
+            without=list(without),
+            rule_versions=dict(read.rule_versions),
         )
-        _store_variants(lookup, wordings)
+        store_variants(lookup, wordings)
         _store_candidates(lookup, wordings[0].text, found.documents)
         if not found.documents:
             _finish_empty(lookup)
         enqueue(tasks.rerank_waiting_lookups)
     return lookup
+
+
+def ask_again(
+    *,
+    lookup: Lookup,
+    by: User,
+    variant_texts: Sequence[str] | None = None,
+    without: Collection[str] | None = None,
+) -> Lookup:
+    """The lookup's question once more, as a lookup of its own; what is None stays as it was. Raises SearchUnavailable.
+
+    Where steps are removed the rewrites read otherwise: those that were switched on stay so by their kind.
+    """
+    without = lookup.without if without is None else without
+    variants = lookup.variants.filter(ordinal__gt=0)
+    offered = [Wording(v.kind, v.text, v.explanation, v.is_used) for v in variants if v.kind.startswith(MODEL)]
+    if variant_texts is None:
+        kinds = {variant.kind for variant in variants if variant.is_used}
+        wordings = [*read_question(lookup.question, without=without).wordings[1:], *offered]
+        variant_texts = [wording.text for wording in wordings if wording.kind in kinds] or None
+    return start_lookup(
+        question=lookup.question,
+        by=by,
+        ticket=lookup.ticket,
+        as_of=lookup.as_of,
+        filters=lookup.filters,
+        variant_texts=variant_texts,
+        without=without,
+        offered=offered,
+        instruction=lookup.instruction,
+    )
+
+
+def store_variants(lookup: Lookup, wordings: Sequence[Wording], *, first: int = 0) -> None:
+    """As the lookup's wordings, numbered from `first`."""
+    QueryVariant.objects.bulk_create(
+        QueryVariant(
+            lookup=lookup,
+            ordinal=ordinal,
+            kind=wording.kind,
+            text=wording.text,
+            explanation=wording.explanation,
+            is_used=wording.is_used,
+        )
+        for ordinal, wording in enumerate(wordings, start=first)
+    )
 
 
 def build_search_filter(filters: Filters, as_of: date, *, departments: tuple[str, ...] | None) -> SearchFilter:
@@ -122,26 +182,21 @@ def highlight_passage(question: str, passage: Passage, title: str) -> list[list[
     return [[span.start, span.end] for span in highlight(question, passage.text, title=title, limit=2)]
 
 
-def _search(wordings: Sequence[Wording], search_filter: SearchFilter) -> FirstStageResult:
+def _search(wordings: Sequence[Wording], search_filter: SearchFilter, plan: FusionPlan) -> FirstStageResult:
     used = [wording.text for wording in wordings if wording.is_used]
+    limit = settings.CANDIDATE_LIMIT
     try:
-        return retrieve(get_search_engine(), used[0], search_filter, limit=settings.CANDIDATE_LIMIT, variants=used[1:])
+        return retrieve(get_search_engine(), used[0], search_filter, limit=limit, variants=used[1:], plan=plan)
     except SearchEngineError as error:
         raise SearchUnavailable from error
 
 
-def _store_variants(lookup: Lookup, wordings: Sequence[Wording]) -> None:
-    QueryVariant.objects.bulk_create(
-        QueryVariant(
-            lookup=lookup,
-            ordinal=ordinal,
-            kind=wording.kind,
-            text=wording.text,
-            explanation=wording.explanation,
-            is_used=wording.is_used,
-        )
-        for ordinal, wording in enumerate(wordings)
-    )
+def _choose_offered(
+    offered: Sequence[Wording], wordings: Sequence[Wording], variant_texts: Sequence[str] | None
+) -> list[Wording]:
+    """Those that the rules do not offer too, searched only where they were chosen."""
+    said = {wording.text for wording in wordings}
+    return [replace(item, is_used=item.text in (variant_texts or ())) for item in offered if item.text not in said]
 
 
 def _store_candidates(lookup: Lookup, question: str, documents: Sequence[DocumentHit]) -> None:

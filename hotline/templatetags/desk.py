@@ -12,6 +12,7 @@ from kb.status import Status
 
 register = template.Library()
 
+STEP_CHARACTERS = 14
 TONES = {Status.IN_FORCE: "ok", Status.DRAFT: "plain", Status.NOT_YET_IN_FORCE: "doubt"}
 
 
@@ -43,6 +44,29 @@ def source_line(answer: str) -> str:
 @register.filter
 def variant_kind(kind: str) -> str:
     return labels.VARIANT_KINDS.get(kind, kind)
+
+
+@register.filter
+def step_kind(kind: str) -> str:
+    return labels.STEP_KINDS.get(kind, kind)
+
+
+@register.filter
+def step_text(text: str) -> str:
+    """A step's text as a chip holds it: short, and never without anything to see."""
+    if text and not (text.isprintable() and text.strip()):
+        return "不可见字符" if not text.strip() or len(text) < 3 else " ".join(text.split())[:STEP_CHARACTERS]
+    return text if len(text) <= STEP_CHARACTERS else f"{text[:STEP_CHARACTERS]}…"
+
+
+@register.filter
+def removed_kind(key: str) -> str:
+    return step_kind(key.partition(":")[0])
+
+
+@register.filter
+def removed_text(key: str) -> str:
+    return step_text(key.partition(":")[2])
 
 
 @register.filter

@@ -47,6 +47,9 @@ def test_defaults_are_sound() -> None:
         ({"API_RATE_LIMIT": "600"}, "hotline.E017"),
         ({"API_RATE_LIMIT": "0/min"}, "hotline.E017"),
         ({"API_RATE_LIMIT": "600/week"}, "hotline.E017"),
+        ({"REWRITE_URL": "models/v1", "REWRITE_MODEL": "qwen"}, "hotline.E030"),
+        ({"REWRITE_URL": "http://models/v1"}, "hotline.E031"),
+        ({"REWRITE_URL": "http://models/v1", "REWRITE_MODEL": "q", "REWRITE_TIMEOUT_SECONDS": 0.0}, "hotline.E032"),
     ],
 )
 def test_harmful_setting_is_named(settings: Settings, changes: dict[str, Any], expected: str) -> None:
