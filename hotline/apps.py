@@ -10,7 +10,10 @@ class HotlineConfig(AppConfig):
 
     def ready(self) -> None:
         from hotline import checks  # noqa: F401  registers the start-up checks
+        from hotline.index_gate import check_index
         from hotline.roles import ensure_roles
+        from kb.index_gate import register_gate
 
+        register_gate(check_index)
         # Permissions are made after each application's migrations; the last one's turn finds them all.
         post_migrate.connect(ensure_roles, sender=self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -9,13 +10,14 @@ from typing import TYPE_CHECKING, Any, cast
 from django.conf import settings
 from django.core.cache import cache
 
+from hotline.live_settings import get_learned_model
 from kb.segmentation import get_segmenter, load_default_dictionary
 from reranking.cache import MemoryScoreCache, NullScoreCache, RedisScoreCache, ScoreCache
 from reranking.fallback import RerankerChoice, RerankerConfig, choose_reranker
-from reranking.lexical import LexicalReranker
+from reranking.lexical import LexicalReranker, make_info
 from reranking.lexical_model import LexicalModel, load_model
 from reranking.remote_shapes import RemoteOptions
-from reranking.types import Reranker
+from reranking.types import Ranking, RankingRequest, Reranker, RerankerInfo
 
 if TYPE_CHECKING:
     from reranking.qwen import QwenReranker
@@ -49,14 +51,32 @@ def load_configured_model() -> QwenReranker:
     return cast("QwenReranker", load_qwen(config, config.device, NullScoreCache()))
 
 
-@lru_cache(maxsize=1)
-def make_lexical_reranker() -> Reranker:
-    return LexicalReranker(load_lexical_model(), segmenter=get_segmenter(load_default_dictionary()))
+class LiveLexicalReranker:
+    """The lexical reranker with the coefficients that are live at each call; others go live while processes run."""
+
+    @property
+    def info(self) -> RerankerInfo:
+        return make_info(load_lexical_model())
+
+    def rank(self, requests: Sequence[RankingRequest]) -> list[Ranking]:
+        return make_lexical_reranker(load_lexical_model()).rank(requests)
 
 
-@lru_cache(maxsize=1)
+def make_lexical_reranker(model: LexicalModel | None = None) -> Reranker:
+    """With the coefficients `model`; None: those that are live, now and later."""
+    if model is None:
+        return LiveLexicalReranker()
+    return LexicalReranker(model, segmenter=get_segmenter(load_default_dictionary()))
+
+
 def load_lexical_model() -> LexicalModel:
-    """The coefficients that the settings name, or those that ship, with the review rules of their revision."""
+    """The coefficients that are live, learned from use or the deployment's, with the review rules of their revision."""
+    return get_learned_model() or load_deployed_model()
+
+
+@lru_cache(maxsize=1)
+def load_deployed_model() -> LexicalModel:
+    """The coefficients that the settings name, or those that ship."""
     return load_model(Path(settings.LEXICAL_MODEL_FILE) if settings.LEXICAL_MODEL_FILE else None)
 
 

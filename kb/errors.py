@@ -28,3 +28,10 @@ class WrongVersionState(KnowledgeError):
 class ReindexRunning(KnowledgeError):
     code = "reindex_running"
     status = 409
+
+
+class WrongIndexState(KnowledgeError):
+    """The index has moved on since the page was drawn."""
+
+    code = "wrong_state"
+    status = 409

@@ -18,6 +18,7 @@ from kb import tasks
 from kb.engine import get_search_engine
 from kb.errors import ReindexRunning
 from kb.index_comparison import Difference, build_entry, compare, fingerprint_of
+from kb.index_gate import ask_gate, find_approved, hold_index, list_superseded
 from kb.live_dictionaries import load_segmentation_dictionary
 from kb.models import DocumentVersion, IndexVersion, PolicyDocument
 from kb.search.types import IndexMissing, SearchEngine, VersionEntry
@@ -92,11 +93,12 @@ def is_rebuild_waiting() -> bool:
 
 
 def rebuild_index(
-    *, dictionary: SegmentationDictionary | None = None, on_progress: Progress | None = None
+    *, dictionary: SegmentationDictionary | None = None, on_progress: Progress | None = None, override: str = ""
 ) -> RebuildOutcome:
     """A new index beside the live one, filled, compared with the database, then made live in one step.
 
-    A rebuild that was stopped goes on where it was. Raises ReindexRunning, SearchEngineError.
+    Where the gate says no it is held instead; `override` is the reason to make it live all the same. A rebuild that was
+    stopped goes on where it was. Raises ReindexRunning, SearchEngineError.
     """
     engine = get_search_engine()
     dictionary = dictionary or load_segmentation_dictionary()
@@ -105,6 +107,10 @@ def rebuild_index(
         _fill(engine, index, on_progress)
         revisions = _read_revisions()
         repaired = reconcile_index(name=index.name, on_batch=lambda: _beat(index))
+        live = find_live_index(engine)
+        if reason := ask_gate(index=index.name, live=live, override=override, on_beat=lambda: _beat(index)):
+            hold_index(index, reason)
+            return RebuildOutcome(index, live, repaired)
         previous = _go_live(engine, index, revisions)
         reconcile_index(name=index.name)  # what changed between the comparison and the swap
     except Exception as error:
@@ -112,6 +118,31 @@ def rebuild_index(
         raise
     _retire_old(engine)
     return RebuildOutcome(index, previous, repaired)
+
+
+def activate_approved() -> IndexVersion | None:
+    """Bring the held index that was approved up to date and make it live. Raises SearchEngineError."""
+    engine = get_search_engine()
+    index = find_approved(engine.name)
+    if index is None:
+        return None
+    if not _is_usable(engine, index.name):
+        index.state, index.error = State.FAILED, "索引已不存在，请重新构建。"
+        index.save(update_fields=["state", "error"])
+        return None
+    revisions = _read_revisions()
+    reconcile_index(name=index.name)
+    _go_live(engine, index, revisions)
+    reconcile_index(name=index.name)  # what changed between the comparison and the swap
+    _retire_old(engine)
+    return index
+
+
+def find_live_index(engine: SearchEngine) -> str | None:
+    try:
+        return engine.live_index()
+    except IndexMissing:
+        return None
 
 
 def check_index(*, name: str | None = None) -> Difference:
@@ -251,10 +282,7 @@ def _is_usable(engine: SearchEngine, name: str) -> bool:
 
 
 def _is_live(engine: SearchEngine, name: str) -> bool:
-    try:
-        return engine.live_index() == name
-    except IndexMissing:
-        return False
+    return find_live_index(engine) == name
 
 
 def _go_live(engine: SearchEngine, index: IndexVersion, revisions: Revisions) -> str | None:
@@ -277,7 +305,8 @@ def _go_live(engine: SearchEngine, index: IndexVersion, revisions: Revisions) ->
 def _retire_old(engine: SearchEngine) -> None:
     """The last index stays for a rollback; older ones go."""
     previous = IndexVersion.objects.filter(state=State.PREVIOUS, engine=engine.name).order_by("-live_at")
-    for index in previous[1:]:
+    live = IndexVersion.objects.filter(state=State.LIVE, engine=engine.name).first()
+    for index in [*previous[1:], *(list_superseded(live) if live else [])]:
         engine.drop_index(index.name)
         index.state = State.RETIRED
         index.save(update_fields=["state"])

@@ -67,9 +67,10 @@ def sync_stale_documents() -> None:
 
 @shared_task
 def reindex_all() -> None:
-    """Build the index that was asked for, or go on with one that stopped. The sweep is what tries again."""
+    """Make live what was approved; build what was asked for, or go on with what stopped. The sweep tries again."""
     from kb import indexing
 
+    indexing.activate_approved()
     if indexing.is_rebuild_waiting():
         indexing.rebuild_index()
 

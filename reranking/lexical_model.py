@@ -54,16 +54,20 @@ class LexicalModel:
 
     def score(self, rows: Sequence[Sequence[float]]) -> list[float]:
         """Scores of one question's candidates, whose features come in the columns of FEATURES."""
-        columns = [(FEATURES.index(name), weights) for name, weights in self.weights.items()]
-        opened = {gate.feature: _open_gate(gate, rows) for gate in self.gates}
-        opened[BASE] = 1.0
-        coefficients = [
-            (column, sum(opened[gate] * weight for gate, weight in weights.items())) for column, weights in columns
-        ]
+        coefficients = [(FEATURES.index(name), value) for name, value in self.find_coefficients(rows).items()]
         return [sum(row[column] * coefficient for column, coefficient in coefficients) for row in rows]
 
-    def save(self, path: Path) -> None:
-        content = {
+    def find_coefficients(self, rows: Sequence[Sequence[float]]) -> dict[str, float]:
+        """What each feature weighs for this question: a candidate's score is the sum of feature × coefficient."""
+        opened = {gate.feature: _open_gate(gate, rows) for gate in self.gates}
+        opened[BASE] = 1.0
+        return {
+            name: sum(opened[gate] * weight for gate, weight in weights.items())
+            for name, weights in self.weights.items()
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        return {
             "format": FORMAT,
             "revision": self.revision,
             "trained_on": self.trained_on,
@@ -71,7 +75,9 @@ class LexicalModel:
             "gates": [asdict(gate) for gate in self.gates],
             "weights": self.weights,
         }
-        path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(self.to_json(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def load_model(path: Path | None = None) -> LexicalModel:
@@ -79,8 +85,16 @@ def load_model(path: Path | None = None) -> LexicalModel:
     path = path or DEFAULT_MODEL_FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise LexicalModelError(f"{path}: {error!r}") from error
+    return parse_model(content, source=str(path))
+
+
+def parse_model(content: Any, *, source: str = "lexical model") -> LexicalModel:
+    """The model of what `to_json` gave. `source` begins the message of a LexicalModelError."""
+    try:
         if content["format"] != FORMAT:
-            raise LexicalModelError(f"{path}: format {content['format']}, not {FORMAT}")
+            raise LexicalModelError(f"{source}: format {content['format']}, not {FORMAT}")
         model = LexicalModel(
             weights={name: dict(row) for name, row in content["weights"].items()},
             gates=tuple(Gate(**gate) for gate in content["gates"]),
@@ -88,8 +102,8 @@ def load_model(path: Path | None = None) -> LexicalModel:
             trained_on=content["trained_on"],
         )
         _check(model, content["revision"])
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
-        raise LexicalModelError(f"{path}: {error!r}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise LexicalModelError(f"{source}: {error!r}") from error
     return model
 
 

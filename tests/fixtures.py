@@ -49,3 +49,13 @@ def _live_rules(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 def _media(settings: Settings, tmp_path: Path) -> None:
     """Uploaded files go into a folder of the test's."""
     settings.MEDIA_ROOT = tmp_path / "media"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_kept_live() -> Iterator[None]:
+    """Rows vanish between tests; what a process keeps of them must not."""
+    from hotline.hot_value import forget_all
+
+    forget_all()
+    yield
+    forget_all()

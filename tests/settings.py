@@ -22,3 +22,4 @@ SECRET_KEY_IS_GENERATED = False
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # A file, not memory: threads of one test (live server, workers) share it.
     DATABASES["default"]["TEST"] = {"NAME": os.path.join(os.environ["DATA_DIR"], "test.sqlite3")}  # noqa: PTH118
+REVIEW_SAMPLE_PERCENT = 0.0  # a test that wants lookups drawn at random says so

@@ -43,7 +43,7 @@ class Migration(migrations.Migration):
             name='GoldenRun',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('settings', '检索设置'), ('learning', '从使用中学习'), ('index', '检索索引'), ('dictionary', '词典')], max_length=12, verbose_name='改动')),
+                ('kind', models.CharField(choices=[('settings', '检索设置'), ('learning', '从使用中学习'), ('index', '检索索引')], max_length=12, verbose_name='改动')),
                 ('state', models.CharField(choices=[('waiting', '等待比较'), ('running', '比较中'), ('held', '已拦下'), ('applied', '已生效'), ('dropped', '已放弃'), ('failed', '未能比较')], default='waiting', max_length=10, verbose_name='状态')),
                 ('proposal', models.JSONField(default=dict, verbose_name='内容')),
                 ('note', models.CharField(blank=True, max_length=200, verbose_name='说明')),

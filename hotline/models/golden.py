@@ -49,7 +49,6 @@ class GoldenRun(models.Model):
         SETTINGS = "settings", "检索设置"
         LEARNING = "learning", "从使用中学习"
         INDEX = "index", "检索索引"
-        DICTIONARY = "dictionary", "词典"
 
     class State(models.TextChoices):
         WAITING = "waiting", "等待比较"

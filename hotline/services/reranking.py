@@ -20,10 +20,11 @@ from django.utils import timezone
 
 from hotline.candidates import build_candidate
 from hotline.instructions import instruction_text
+from hotline.live_settings import get_live_settings
 from hotline.machine_check import MachineCheck, can_be_settled, check_by_machine
 from hotline.models import Lookup, Result, ResultPassage, SecondaryReview
-from hotline.rerankers import get_reranker
-from hotline.review_policy import judge_lookup
+from hotline.rerankers import get_reranker, make_lexical_reranker
+from hotline.review_policy import QUALITY_SAMPLE, is_sampled, judge_lookup
 from hotline.services.lookups import highlight_passage
 from reranking.score_gap import Decision
 from reranking.types import Candidate, Ranking, RankingRequest, Reranker, RerankerError
@@ -58,7 +59,8 @@ def claim_waiting_lookups(*, holder: str, limit: int) -> list[Lookup]:
         lease_expires_at=now + timedelta(seconds=settings.RERANK_LEASE_SECONDS),
         attempts=F("attempts") + 1,
     )
-    return list(Lookup.objects.filter(pk__in=ids).order_by("id").prefetch_related("variants"))
+    claimed = Lookup.objects.filter(pk__in=ids).order_by("id").select_related("ticket")
+    return list(claimed.prefetch_related("variants"))
 
 
 def rerank_lookups(lookups: Sequence[Lookup], *, holder: str) -> None:
@@ -111,7 +113,13 @@ def finish_lookup(
     seconds: float,
 ) -> None:
     """Order, gap, decision and review in one transaction; nothing where the lease has gone to another."""
-    verdict = judge_lookup(question=searched_text(lookup), candidates=candidates, ranking=ranking)
+    verdict = judge_lookup(
+        question=searched_text(lookup),
+        candidates=candidates,
+        ranking=ranking,
+        retrieval=get_live_settings(),
+        category=lookup.ticket.category if lookup.ticket else "",
+    )
     check = _check(lookup, candidates, ranking, reranker, verdict)
     with transaction.atomic():
         mine = Lookup.objects.select_for_update().filter(pk=lookup.pk, state=State.RERANKING, lease_holder=holder)
@@ -123,6 +131,8 @@ def finish_lookup(
         _store_verdict(lookup, ranking, verdict, seconds)
         if verdict.needs_review:
             _open_review(lookup, check)
+        elif is_sampled(lookup.pk, settings.REVIEW_SAMPLE_PERCENT):
+            _open_sample(lookup)
 
 
 def searched_text(lookup: Lookup) -> str:
@@ -132,6 +142,9 @@ def searched_text(lookup: Lookup) -> str:
 
 
 def _usable_reranker() -> Reranker | None:
+    chosen = get_live_settings().reranker
+    if chosen != "configured":
+        return make_lexical_reranker() if chosen == "lexical" else None
     try:
         return get_reranker()
     except Exception:  # whatever keeps it from starting: the desk goes on, and says so
@@ -216,6 +229,13 @@ def _store_verdict(lookup: Lookup, ranking: Ranking | None, verdict: Decision, s
     lookup.state, lookup.finished_at = State.DONE, timezone.now()
     lookup.lease_holder, lookup.lease_expires_at = "", None
     lookup.save()
+
+
+def _open_sample(lookup: Lookup) -> None:
+    """On the reviewer's desk though nothing is doubtful: what is known of unreviewed answers comes from these."""
+    lookup.reasons = [*lookup.reasons, QUALITY_SAMPLE]
+    lookup.save(update_fields=["reasons"])
+    SecondaryReview.objects.get_or_create(lookup=lookup, defaults={"chance": settings.REVIEW_SAMPLE_PERCENT / 100})
 
 
 def _open_review(lookup: Lookup, check: MachineCheck | None) -> None:

@@ -14,6 +14,8 @@ class IndexVersion(models.Model):
         PREVIOUS = "previous", "上一版"
         RETIRED = "retired", "已清除"
         FAILED = "failed", "失败"
+        HELD = "held", "待放行"
+        APPROVED = "approved", "待启用"
 
     name = models.CharField("名称", max_length=150, unique=True)
     engine = models.CharField("引擎", max_length=20)

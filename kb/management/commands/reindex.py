@@ -23,17 +23,27 @@ class Command(BaseCommand):
         what.add_argument("--check", action="store_true", help="只比对；有差异时退出码为 1")
         what.add_argument("--rollback", action="store_true", help="退回上一版索引")
 
+        parser.add_argument("--override", default="", metavar="理由", help="标准问题的指标下降时仍然启用新索引")
+
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             if options["rebuild"]:
-                outcome = indexing.rebuild_index(on_progress=self._report)
-                self.stdout.write(f"已切换到索引 {outcome.index.name}：{outcome.index.passages} 个段落")
+                self._rebuild(options["override"])
             elif options["rollback"]:
                 self.stdout.write(f"已退回索引 {indexing.rollback_index().name}")
             else:
                 self._compare(repair=options["reconcile"])
         except (SearchEngineError, KnowledgeError) as error:
             raise CommandError(str(error)) from error
+
+    def _rebuild(self, override: str) -> None:
+        outcome = indexing.rebuild_index(on_progress=self._report, override=override)
+        if outcome.index.state == IndexVersion.State.HELD:
+            raise CommandError(
+                f"索引 {outcome.index.name} 已建好，没有启用：{outcome.index.error}"
+                "可在“实验台 · 标准问题”页放行，或加 --override 理由 再建一次。"
+            )
+        self.stdout.write(f"已切换到索引 {outcome.index.name}：{outcome.index.passages} 个段落")
 
     def _compare(self, *, repair: bool) -> None:
         difference = indexing.reconcile_index() if repair else indexing.check_index()

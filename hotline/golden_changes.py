@@ -1,0 +1,67 @@
+"""What each kind of change means: how it is asked on either side of the comparison, and how it is made live."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hotline.golden import Side
+from hotline.live_settings import forget_live_values, get_live_settings
+from hotline.models import GoldenRun, LexicalModelVersion, SavedSettings, User
+from hotline.rerankers import load_deployed_model, load_lexical_model, make_lexical_reranker
+from hotline.retrieval_settings import RetrievalSettings
+from hotline.services.audit import record_event
+from kb.index_gate import approve_index
+from reranking.lexical_model import LexicalModel, parse_model
+
+Kind = GoldenRun.Kind
+
+
+def sides_of(run: GoldenRun) -> tuple[Side, Side]:
+    """As it is now, and as it would be. Raises SettingsError, LexicalModelError."""
+    live = get_live_settings()
+    if run.kind == Kind.INDEX:
+        return Side(live), Side(replace(live, index=run.proposal["index"]))
+    proposed = RetrievalSettings.from_json(run.proposal["settings"])
+    if "model" not in run.proposal:
+        return Side(live), Side(proposed)
+    return _with_model(live, load_lexical_model()), _with_model(proposed, read_model(run.proposal["model"]))
+
+
+def read_model(content: dict[str, Any]) -> LexicalModel:
+    """Empty content: the deployment's coefficients. Raises LexicalModelError."""
+    return parse_model(content) if content else load_deployed_model()
+
+
+def describe_base() -> dict[str, int | None]:
+    """Which rows are live: a comparison holds for these alone."""
+    return {
+        "settings": SavedSettings.objects.order_by("-id").values_list("pk", flat=True).first(),
+        "model": LexicalModelVersion.objects.order_by("-id").values_list("pk", flat=True).first(),
+    }
+
+
+def apply_change(run: GoldenRun, *, by: User | None) -> None:
+    """Inside the transaction that marks the run as applied."""
+    if run.kind == Kind.INDEX:
+        approve_index(run.proposal["index"])
+        return
+    if "model" in run.proposal:
+        content = run.proposal["model"]
+        model = LexicalModelVersion.objects.create(
+            revision=content.get("revision", ""), content=content, is_override=run.is_override, golden_run=run, by=by
+        )
+        record_event(action="lexical_model_saved", subject=model, by=by, revision=model.revision)
+    if run.proposal["settings"] != get_live_settings().to_json():
+        saved = SavedSettings.objects.create(
+            settings=run.proposal["settings"], note=run.note, is_override=run.is_override, golden_run=run, by=by
+        )
+        record_event(action="settings_saved", subject=saved, by=by, settings=saved.settings)
+    forget_live_values()
+
+
+def _with_model(settings: RetrievalSettings, model: LexicalModel) -> Side:
+    """Ordered by these coefficients whatever is configured, with the threshold that belongs to them."""
+    if settings.first_share_threshold is None:
+        settings = replace(settings, first_share_threshold=model.review.share_threshold)
+    return Side(replace(settings, reranker="configured"), reranker=make_lexical_reranker(model))

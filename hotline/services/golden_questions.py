@@ -1,0 +1,152 @@
+"""Golden questions: added by hand, from an adopted ticket, from a verdict or from a table; changed and removed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from django.db import IntegrityError, transaction
+
+from hotline.errors import DeskError
+from hotline.models import GoldenQuestion, Lookup, Result, SecondaryReview, Ticket, User
+from hotline.models.golden import digest_of
+from hotline.services.audit import record_event
+from hotline.services.tickets import clean_question
+from kb.models import PolicyDocument
+
+NOTE_LIMIT = 200
+
+
+class DuplicateQuestion(DeskError):
+    code = "duplicate_question"
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__("标准问题里已有这个问题。")
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedRow:
+    question: str
+    document_ids: tuple[int, ...]
+    category: str = ""
+    note: str = ""
+
+
+@transaction.atomic
+def add_golden_question(
+    *,
+    question: str,
+    document_ids: Collection[int],
+    by: User | None,
+    category: str = "",
+    note: str = "",
+    lookup: Lookup | None = None,
+) -> GoldenQuestion:
+    """Personal data are masked. Raises EmptyQuestion, QuestionTooLong, DuplicateQuestion, DeskError."""
+    question = clean_question(question)
+    documents = _load_documents(document_ids)
+    try:
+        with transaction.atomic():
+            row = GoldenQuestion.objects.create(
+                question=question,
+                digest=digest_of(question),
+                category=category,
+                note=note.strip()[:NOTE_LIMIT],
+                lookup=lookup,
+                added_by=by,
+            )
+    except IntegrityError as error:
+        raise DuplicateQuestion from error
+    row.documents.set(documents)
+    record_event(action="golden_question_added", subject=row, by=by, documents=sorted(document_ids))
+    return row
+
+
+@transaction.atomic
+def change_golden_question(
+    *, row: GoldenQuestion, question: str, document_ids: Collection[int], category: str, note: str, by: User
+) -> GoldenQuestion:
+    """Raises as add_golden_question."""
+    row = GoldenQuestion.objects.select_for_update().get(pk=row.pk)
+    row.question = clean_question(question)
+    row.digest = digest_of(row.question)
+    row.category, row.note = category, note.strip()[:NOTE_LIMIT]
+    documents = _load_documents(document_ids)
+    if GoldenQuestion.objects.filter(digest=row.digest).exclude(pk=row.pk).exists():
+        raise DuplicateQuestion
+    before = sorted(row.documents.values_list("pk", flat=True))
+    row.save()
+    row.documents.set(documents)
+    record_event(
+        action="golden_question_changed", subject=row, by=by, before=before, documents=sorted(set(document_ids))
+    )
+    return row
+
+
+@transaction.atomic
+def remove_golden_question(*, row: GoldenQuestion, by: User) -> None:
+    record_event(action="golden_question_removed", subject=row, by=by, question=row.question)
+    row.delete()
+
+
+def add_from_ticket(*, ticket: Ticket, by: User) -> GoldenQuestion:
+    """The question that the adopted answer was found with. Raises DeskError where nothing is adopted."""
+    adopted = Result.objects.filter(lookup__ticket=ticket, is_adopted=True)
+    result = adopted.select_related("lookup", "version").order_by("-lookup_id").first()
+    if result is None:
+        raise DeskError("这张工单还没有采纳答复，不能加入标准问题。", code="nothing_adopted")
+    return add_golden_question(
+        question=result.lookup.question,
+        document_ids=[result.version.document_id],
+        by=by,
+        category=ticket.category,
+        note=f"工单 {ticket.number}",
+        lookup=result.lookup,
+    )
+
+
+def add_from_review(*, review: SecondaryReview, by: User) -> GoldenQuestion:
+    """The reviewed question with the results that were picked. Raises DeskError without any."""
+    picked = list(review.picked.values_list("version__document_id", flat=True))
+    if not picked:
+        raise DeskError("这条复核没有选定正确的结果，不能加入标准问题。", code="nothing_picked")
+    ticket = review.lookup.ticket
+    return add_golden_question(
+        question=review.lookup.question,
+        document_ids=set(picked),
+        by=by,
+        category=ticket.category if ticket else "",
+        note="复核结论",
+        lookup=review.lookup,
+    )
+
+
+@transaction.atomic
+def import_golden_questions(*, rows: Sequence[ImportedRow], by: User | None) -> tuple[int, int]:
+    """How many were added and how many changed; a question that is known takes the file's policies. All or nothing.
+
+    Raises as add_golden_question.
+    """
+    added = changed = 0
+    for item in rows:
+        known = GoldenQuestion.objects.filter(digest=digest_of(clean_question(item.question))).first()
+        if known is None:
+            add_golden_question(
+                question=item.question, document_ids=item.document_ids, by=by, category=item.category, note=item.note
+            )
+            added += 1
+        elif set(known.documents.values_list("pk", flat=True)) != set(item.document_ids):
+            known.documents.set(_load_documents(item.document_ids))
+            record_event(action="golden_question_changed", subject=known, by=by, documents=sorted(item.document_ids))
+            changed += 1
+    return added, changed
+
+
+def _load_documents(document_ids: Collection[int]) -> list[PolicyDocument]:
+    documents = list(PolicyDocument.objects.filter(pk__in=document_ids))
+    if not documents:
+        raise DeskError("请至少选一项正确的政策。", code="documents_required")
+    if len(documents) != len(set(document_ids)):
+        raise DeskError("所选政策不在知识库中。", code="unknown_document")
+    return documents

@@ -1,0 +1,158 @@
+"""Changes on their way to live: proposed, compared on the golden questions, applied or held, overridden or dropped."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from hotline import tasks
+from hotline.errors import DeskError, WrongState
+from hotline.golden import GoldenComparison, compare_on_golden
+from hotline.golden_changes import apply_change, describe_base, sides_of
+from hotline.models import GoldenQuestion, GoldenRun, User
+from hotline.services.audit import record_event
+from kb.tasks import enqueue
+from reranking.types import RerankerError
+
+logger = logging.getLogger(__name__)
+
+ASKED_AT_ONCE = 10  # golden questions that a page waits for; more are asked by a worker, with a progress bar
+STOPPED_AFTER = timedelta(minutes=3)
+NOTE_LIMIT = 200
+Kind, State = GoldenRun.Kind, GoldenRun.State
+
+
+def propose_change(
+    *, kind: GoldenRun.Kind, proposal: dict[str, Any], note: str, by: User | None, waits: bool = False
+) -> GoldenRun:
+    """Compared at once where that is quick or the caller `waits`, else by a worker; live where no figure falls."""
+    questions = GoldenQuestion.objects.count()
+    with transaction.atomic():
+        run = GoldenRun.objects.create(
+            kind=kind, proposal=proposal, note=note.strip()[:NOTE_LIMIT], by=by, questions=questions
+        )
+        is_quick = waits or (questions <= ASKED_AT_ONCE and settings.RERANKER in {"lexical", "none"})
+        if not is_quick:
+            enqueue(tasks.compare_waiting_runs)
+    return compare_run(run) if is_quick else run
+
+
+def compare_waiting_runs() -> int:
+    """What waits, and what a killed worker left. Returns how many were compared."""
+    stale = Q(state=State.RUNNING, heartbeat_at__lt=timezone.now() - STOPPED_AFTER)
+    waiting = GoldenRun.objects.filter(Q(state=State.WAITING) | stale).exclude(kind=Kind.INDEX).order_by("id")
+    runs = list(waiting)
+    for run in runs:
+        compare_run(run)
+    return len(runs)
+
+
+def compare_run(run: GoldenRun) -> GoldenRun:
+    """Ask the golden questions and decide. What keeps it from being compared is kept on the run, for another try."""
+    if not _claim(run):
+        return run
+    try:
+        run.proposal = {**run.proposal, "base": describe_base()}
+        run.save(update_fields=["proposal"])
+        before, after = sides_of(run)
+        comparison = compare_on_golden(before=before, after=after, by=run.by, on_progress=lambda done: beat(run, done))
+        return _decide(run, comparison)
+    except (DeskError, RerankerError, ValueError) as error:
+        logger.exception("golden run %s could not be compared", run.pk)
+        run.state, run.error, run.finished_at = State.FAILED, str(error)[:2000], timezone.now()
+        run.save()
+        return run
+
+
+def store_comparison(run: GoldenRun, comparison: GoldenComparison) -> None:
+    """Figures and rows on the run; the state is the caller's."""
+    if comparison.before and comparison.after:
+        run.figures_before, run.figures_after = comparison.before.to_json(), comparison.after.to_json()
+        run.questions = comparison.after.queries
+    run.fallen = list(comparison.fallen)
+    run.changed_rows = [row.to_json() for row in comparison.changed]
+    run.done, run.error = 2 * run.questions, ""
+
+
+def beat(run: GoldenRun, done: int) -> None:
+    run.done, run.heartbeat_at = done, timezone.now()
+    run.save(update_fields=["done", "heartbeat_at"])
+
+
+@transaction.atomic
+def override_run(*, run: GoldenRun, note: str, by: User) -> GoldenRun:
+    """Make a held change live all the same. Raises DeskError without a reason, WrongState where it is not held."""
+    note = note.strip()[:NOTE_LIMIT]
+    if not note:
+        raise DeskError("指标下降时放行，请写明理由。", code="note_required")
+    run = _lock(run, State.HELD)
+    run.override_note, run.decided_by = note, by
+    _apply(run, by)
+    record_event(action="golden_override", subject=run, by=by, note=note, fallen=run.fallen)
+    return run
+
+
+@transaction.atomic
+def drop_run(*, run: GoldenRun, by: User) -> GoldenRun:
+    """Raises WrongState where it is not held."""
+    run = _lock(run, State.HELD, State.FAILED)
+    run.state, run.decided_by, run.finished_at = State.DROPPED, by, timezone.now()
+    run.save()
+    record_event(action="golden_run_dropped", subject=run, by=by)
+    return run
+
+
+@transaction.atomic
+def retry_run(*, run: GoldenRun, by: User) -> GoldenRun:
+    """Raises WrongState where it has not failed."""
+    run = _lock(run, State.FAILED)
+    if run.kind == Kind.INDEX:
+        raise DeskError("请在“知识库 · 索引”页重新构建索引。")
+    run.state, run.error, run.done = State.WAITING, "", 0
+    run.save()
+    record_event(action="golden_run_retried", subject=run, by=by)
+    enqueue(tasks.compare_waiting_runs)
+    return run
+
+
+def _claim(run: GoldenRun) -> bool:
+    """One worker a run; a stale one may be taken over."""
+    now = timezone.now()
+    free = Q(state=State.WAITING) | Q(state=State.RUNNING, heartbeat_at__lt=now - STOPPED_AFTER)
+    taken = GoldenRun.objects.filter(free, pk=run.pk).update(state=State.RUNNING, heartbeat_at=now, done=0)
+    run.refresh_from_db()
+    return bool(taken)
+
+
+@transaction.atomic
+def _decide(run: GoldenRun, comparison: GoldenComparison) -> GoldenRun:
+    run = _lock(run, State.RUNNING)
+    store_comparison(run, comparison)
+    if comparison.is_held:
+        run.state = State.HELD
+        run.save()
+        record_event(action="golden_run_held", subject=run, by=run.by, fallen=run.fallen)
+    else:
+        _apply(run, run.by)
+    return run
+
+
+def _apply(run: GoldenRun, by: User | None) -> None:
+    if "base" in run.proposal and run.proposal["base"] != describe_base():
+        raise WrongState("比较之后线上设置又有改动，请重新提交。")
+    run.state, run.finished_at = State.APPLIED, timezone.now()
+    run.save()
+    apply_change(run, by=by)
+
+
+def _lock(run: GoldenRun, *wanted: str) -> GoldenRun:
+    run = GoldenRun.objects.select_for_update().get(pk=run.pk)
+    if run.state not in wanted:
+        raise WrongState(f"这项改动{run.get_state_display()}，不能这样操作。")
+    return run

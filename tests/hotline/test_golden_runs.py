@@ -1,0 +1,203 @@
+"""A change on its way to live: compared on the golden questions, applied, held, overridden, dropped."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from pytest_django import Settings
+
+from hotline import golden
+from hotline.errors import DeskError, SearchUnavailable, WrongState
+from hotline.live_settings import get_live_settings
+from hotline.measurement import Figures
+from hotline.models import AuditEvent, GoldenRun, SavedSettings, User
+from hotline.retrieval_settings import RetrievalSettings
+from hotline.services import golden_runs
+from hotline.services.golden_questions import add_golden_question
+from hotline.services.live_settings import restore_settings, save_settings
+from kb.models import DocumentVersion
+
+pytestmark = pytest.mark.django_db
+
+NARROW = RetrievalSettings(rankings=("version_bigrams",))
+STRICT = RetrievalSettings(first_share_threshold=0.99)
+LAX = RetrievalSettings(first_share_threshold=0.0)
+
+
+@pytest.fixture
+def golden_questions(policies: dict[str, DocumentVersion], agent: User) -> None:
+    for name, question in (("lift", "加装电梯补贴多少钱"), ("leak", "楼上漏水物业几天到场"), ("rent", "公租房租金")):
+        add_golden_question(question=question, document_ids=[policies[name].document_id], by=agent)
+
+
+def make_figures(**changes: float | None) -> Figures:
+    values = {"top1": 80.0, "mrr5": 85.0, "ndcg3": 84.0, "recall50": 99.0, "sent": 30.0, "top1_of_rest": 95.0}
+    return Figures(queries=10, labelled=10, **{**values, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "fallen"),
+    [
+        ({}, ()),
+        ({"top1": 90.0, "sent": 80.0}, ()),
+        ({"top1": 79.9}, ("top1",)),
+        ({"mrr5": 80.0, "ndcg3": 80.0, "recall50": 98.9}, ("mrr5", "ndcg3", "recall50")),
+        ({"top1_of_rest": 90.0}, ()),  # a fall that stays within the target
+        ({"top1_of_rest": 89.9}, ("top1_of_rest",)),
+        ({"top1_of_rest": None}, ()),  # everything is reviewed
+        ({"top1": None}, ("top1",)),
+    ],
+)
+def test_what_counts_as_a_fall(changes: dict[str, float | None], fallen: tuple[str, ...]) -> None:
+    assert golden.find_fallen(make_figures(), make_figures(**changes)) == fallen
+
+
+def test_errors_that_nobody_reviews_any_more_are_a_fall() -> None:
+    everything_reviewed = make_figures(sent=100.0, top1_of_rest=None)
+
+    assert golden.find_fallen(everything_reviewed, make_figures(top1_of_rest=70.0)) == ("top1_of_rest",)
+
+
+def test_without_golden_questions_a_change_goes_live_unmeasured(agent: User, policies: object) -> None:
+    run = save_settings(settings=NARROW, note="先试试", by=agent)
+
+    assert (run.state, run.questions, run.figures_after) == ("applied", 0, {})
+    assert get_live_settings() == NARROW
+    saved = SavedSettings.objects.get()
+    assert (saved.note, saved.by, saved.golden_run, saved.is_override) == ("先试试", agent, run, False)
+    assert AuditEvent.objects.get(action="settings_saved").by == agent
+
+
+@pytest.mark.usefixtures("golden_questions")
+def test_change_that_costs_nothing_goes_live_with_its_figures(agent: User) -> None:
+    run = save_settings(settings=STRICT, note="", by=agent)
+
+    assert run.state == "applied"
+    assert run.figures_before["top1"] == run.figures_after["top1"] == 100
+    assert run.done == 6
+
+
+@pytest.mark.usefixtures("golden_questions")
+def test_change_is_held_when_a_figure_falls_and_overridden_with_a_reason(
+    agent: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(golden, "find_fallen", lambda before, after: ("top1",))
+    run = save_settings(settings=NARROW, note="", by=agent)
+
+    assert (run.state, run.fallen) == ("held", ["top1"])
+    assert get_live_settings() == RetrievalSettings()
+    with pytest.raises(DeskError, match="理由"):
+        golden_runs.override_run(run=run, note="  ", by=agent)
+
+    golden_runs.override_run(run=run, note="已与业务核实", by=agent)
+    run.refresh_from_db()
+
+    assert (run.state, run.override_note, run.decided_by) == ("applied", "已与业务核实", agent)
+    assert get_live_settings() == NARROW
+    assert SavedSettings.objects.get().is_override
+    assert AuditEvent.objects.get(action="golden_override").details["note"] == "已与业务核实"
+    with pytest.raises(WrongState):
+        golden_runs.override_run(run=run, note="再来", by=agent)
+
+
+@pytest.mark.usefixtures("golden_questions")
+def test_held_change_can_be_dropped(agent: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(golden, "find_fallen", lambda before, after: ("top1",))
+    run = golden_runs.drop_run(run=save_settings(settings=NARROW, note="", by=agent), by=agent)
+
+    assert run.state == "dropped"
+    assert not SavedSettings.objects.exists()
+
+
+def test_saved_settings_are_undone_by_saving_earlier_ones(agent: User, policies: object) -> None:
+    save_settings(settings=NARROW, note="", by=agent)
+    first = SavedSettings.objects.get()
+    save_settings(settings=STRICT, note="", by=agent)
+
+    restore_settings(saved=first, by=agent)
+    assert get_live_settings() == NARROW
+    restore_settings(saved=None, by=agent)
+    assert get_live_settings() == RetrievalSettings()
+    assert SavedSettings.objects.count() == 4
+    with pytest.raises(DeskError, match="没有要保存的改动"):
+        restore_settings(saved=None, by=agent)
+
+
+@pytest.mark.usefixtures("golden_questions")
+def test_comparison_that_fails_is_kept_and_tried_again(agent: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(golden_runs, "compare_on_golden", _raise_unavailable)
+        run = save_settings(settings=STRICT, note="", by=agent)
+    assert (run.state, run.error) == ("failed", "检索服务暂时不可用，请稍后重试；问题已保留。")
+
+    golden_runs.retry_run(run=run, by=agent)
+    assert golden_runs.compare_waiting_runs() == 1
+    assert get_live_settings() == STRICT
+
+
+@pytest.mark.usefixtures("golden_questions")
+def test_many_questions_are_asked_by_the_worker(agent: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(golden_runs, "ASKED_AT_ONCE", 2)
+    run = save_settings(settings=STRICT, note="", by=agent)
+
+    assert (run.state, get_live_settings()) == ("waiting", RetrievalSettings())
+    assert golden_runs.compare_waiting_runs() == 1
+    assert get_live_settings() == STRICT
+    assert golden_runs.compare_waiting_runs() == 0
+
+
+@pytest.mark.usefixtures("golden_questions")
+def test_run_of_a_killed_worker_is_taken_over_but_not_one_at_work(agent: User, settings: Settings) -> None:
+    settings.RERANKER = "auto"  # elsewhere: nothing is compared at once
+    run = save_settings(settings=STRICT, note="", by=agent)
+    settings.RERANKER = "lexical"
+    GoldenRun.objects.filter(pk=run.pk).update(state="running", heartbeat_at=timezone.now())
+    assert golden_runs.compare_waiting_runs() == 0
+
+    GoldenRun.objects.filter(pk=run.pk).update(heartbeat_at=timezone.now() - timedelta(hours=1))
+    assert golden_runs.compare_waiting_runs() == 1
+    assert get_live_settings() == STRICT
+
+
+@pytest.mark.usefixtures("golden_questions")
+def test_comparison_does_not_hold_for_settings_changed_meanwhile(agent: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(golden, "find_fallen", lambda before, after: ("top1",))
+        held = save_settings(settings=NARROW, note="", by=agent)
+    save_settings(settings=STRICT, note="", by=agent)
+
+    with pytest.raises(WrongState, match="重新提交"):
+        golden_runs.override_run(run=held, note="仍要", by=agent)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (RetrievalSettings(index="20260101"), "启用中的索引"),
+        (RetrievalSettings(instruction="随便写的指令"), "已存的模板"),
+        (RetrievalSettings(), "没有要保存的改动"),
+    ],
+)
+def test_what_cannot_be_live_is_refused(agent: User, settings: RetrievalSettings, message: str) -> None:
+    with pytest.raises(DeskError, match=message):
+        save_settings(settings=settings, note="", by=agent)
+
+
+def test_changed_rows_begin_with_the_deepest_fall(policies: dict[str, DocumentVersion], agent: User) -> None:
+    row = golden.MeasuredRow("问", (1,), (1,), 1, {}, None, False, (), {})
+    places = [(1, 1), (3, 1), (2, None), (1, 2)]
+    before, after = (
+        [golden.MeasuredRow(**{**_fields(row), "right_rank": pair[side]}) for pair in places] for side in (0, 1)
+    )
+
+    assert [(item.before, item.after) for item in golden.find_changed(before, after)] == [(2, None), (1, 2), (3, 1)]
+
+
+def _fields(row: golden.MeasuredRow) -> dict[str, object]:
+    return {name: getattr(row, name) for name in row.__slots__}
+
+
+def _raise_unavailable(**_: object) -> None:
+    raise SearchUnavailable
