@@ -1,4 +1,4 @@
-"""What the passages mean, as vectors: costly to make, so the database keeps them and any vector store is filled anew."""
+"""What the passages mean, as vectors: costly to make, kept here so that any store can be filled anew."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from kb.models.documents import DocumentVersion
 class SemanticFingerprint(models.Model):
     """The vectors of all passages of a version by one embedder. Without vectors: being made, under a lease.
 
-    `vectors` are float16 little-endian, [passages by ordinal, dimension]. `content_key` is of what was embedded: another
-    one than the version's now means that they are to be made again.
+    `vectors` are float16 little-endian, [passages by ordinal, dimension]. `content_key` is of what was embedded: where
+    it is no longer the version's, they are to be made again.
     """
 
     version = models.ForeignKey(

@@ -13,11 +13,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from elasticsearch import ApiError, Elasticsearch, NotFoundError, TransportError, helpers
-from elasticsearch.helpers import BulkIndexError
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from elasticsearch import Elasticsearch
 
 from kb.search.elastic_documents import DICTIONARY_ID, build_index_body, list_entries
+from kb.search.elastic_io import BUSY, count_entries, replace_entries, scan_versions, translate_errors
 from kb.search.elastic_queries import build_search, read_hits
 from kb.search.entries import INDEX_FORMAT, split_batches
 from kb.search.types import (
@@ -30,17 +29,12 @@ from kb.search.types import (
     IndexMissing,
     PassageHit,
     SearchEngineError,
-    SearchEngineUnavailable,
     SearchFilter,
     VersionEntry,
 )
 from kb.segmentation import SegmentationDictionary, Segmenter, get_segmenter
 
 BATCH_VERSIONS = 100
-PAGE = 1000
-BUSY = {429, 502, 503, 504}
-WHOLE_VERSIONS = {"term": {"passage_id": 0}}
-PASSAGES = {"range": {"passage_id": {"gt": 0}}}
 
 
 class ElasticEngine:
@@ -146,31 +140,10 @@ class ElasticEngine:
         self._refresh(index)
 
     def count(self, index: str) -> IndexCounts:
-        with translate_errors():
-            versions, passages = (
-                self._client.count(index=self._physical(index), query=query)["count"]
-                for query in (WHOLE_VERSIONS, PASSAGES)
-            )
-        return IndexCounts(versions, passages)
+        return count_entries(self._client, self._physical(index))
 
     def scan_fingerprints(self, index: str) -> Iterator[IndexedVersion]:
-        parts = {
-            "passages": {"filter": PASSAGES},
-            "whole": {"filter": WHOLE_VERSIONS, "aggs": {"fingerprint": {"terms": {"field": "fingerprint"}}}},
-        }
-        pages: dict[str, Any] = {"size": PAGE, "sources": [{"version": {"terms": {"field": "version_id"}}}]}
-        while True:
-            with translate_errors():
-                answer = self._client.search(
-                    index=self._physical(index), size=0, aggs={"versions": {"composite": pages, "aggs": parts}}
-                )["aggregations"]["versions"]
-            for bucket in answer["buckets"]:
-                fingerprints = bucket["whole"]["fingerprint"]["buckets"]
-                fingerprint = fingerprints[0]["key"] if fingerprints else ""
-                yield IndexedVersion(bucket["key"]["version"], fingerprint, bucket["passages"]["doc_count"])
-            if "after_key" not in answer:
-                return
-            pages = {**pages, "after": answer["after_key"]}
+        return scan_versions(self._client, self._physical(index))
 
     def list_indexes(self) -> list[IndexInfo]:
         with translate_errors():
@@ -218,32 +191,7 @@ class ElasticEngine:
             raise
 
     def _replace(self, index: str, version_ids: Sequence[int], entries: dict[str, dict[str, Any]]) -> None:
-        """Puts entries in the place of all that the index holds of some versions. Safe to repeat."""
-        attempts = Retrying(
-            retry=retry_if_exception_type(SearchEngineUnavailable),
-            stop=stop_after_attempt(self._write_attempts),
-            wait=wait_random_exponential(multiplier=0.2, max=5),
-            reraise=True,
-        )
-        for attempt in attempts:
-            with attempt, translate_errors():
-                stale = self._list_ids(index, version_ids) - entries.keys()
-                actions = [{"_op_type": "delete", "_id": entry_id} for entry_id in sorted(stale)]
-                actions += [{"_id": entry_id, **fields} for entry_id, fields in entries.items()]
-                for _ in helpers.streaming_bulk(
-                    self._writer, actions, index=self._physical(index), max_retries=5, initial_backoff=0.2
-                ):
-                    pass
-
-    def _list_ids(self, index: str, version_ids: Sequence[int]) -> set[str]:
-        found: set[str] = set()
-        for start in range(0, len(version_ids), PAGE):
-            query = {"terms": {"version_id": version_ids[start : start + PAGE]}}
-            hits = helpers.scan(
-                self._writer, index=self._physical(index), query={"query": query, "_source": False}, size=5 * PAGE
-            )
-            found.update(hit["_id"] for hit in hits)
-        return found
+        replace_entries(self._writer, self._physical(index), version_ids, entries, attempts=self._write_attempts)
 
     def _refresh(self, index: str) -> None:
         with translate_errors():
@@ -259,22 +207,3 @@ class ElasticEngine:
 
     def _bare(self, physical: str) -> str:
         return physical.removeprefix(f"{self._prefix}-")
-
-
-@contextmanager
-def translate_errors() -> Iterator[None]:
-    """Raises the client's errors as this package's."""
-    try:
-        yield
-    except NotFoundError as error:
-        raise IndexMissing(str(error.message)) from error
-    except ApiError as error:
-        kind = SearchEngineUnavailable if error.meta.status in BUSY else SearchEngineError
-        if error.message == "resource_already_exists_exception":
-            kind = IndexInUse
-        raise kind(f"{error.meta.status} {error.message}") from error
-    except BulkIndexError as error:
-        busy = any(item["status"] in BUSY for entry in error.errors for item in entry.values())
-        raise (SearchEngineUnavailable if busy else SearchEngineError)(str(error)) from error
-    except TransportError as error:
-        raise SearchEngineUnavailable(str(error.message)) from error

@@ -83,7 +83,17 @@ def build_index_body(*, shards: int, replicas: int, about: dict[str, str]) -> di
 
 def list_entries(segmenter: Segmenter, version: VersionEntry) -> Iterator[tuple[str, dict[str, Any]]]:
     """Id and fields of a version's entries: its passages, and last the whole, whose fingerprint vouches for them."""
-    shared = {
+    shared = list_shared_fields(version)
+    for passage in version.passages:
+        tokens = tokenize_passage(segmenter, version, passage)
+        yield f"p{passage.passage_id}", {**shared, **tokens, "passage_id": passage.passage_id}
+    whole = tokenize_version(segmenter, version)
+    yield f"v{version.version_id}", {**shared, **whole, "passage_id": 0, "fingerprint": version.fingerprint}
+
+
+def list_shared_fields(version: VersionEntry) -> dict[str, Any]:
+    """What all entries of a version carry: its ids and filters."""
+    return {
         "version_id": version.version_id,
         "document_id": version.document_id,
         "region": version.region,
@@ -93,8 +103,3 @@ def list_entries(segmenter: Segmenter, version: VersionEntry) -> Iterator[tuple[
         "in_force_from": version.in_force_from,
         "in_force_until": version.in_force_until,
     }
-    for passage in version.passages:
-        tokens = tokenize_passage(segmenter, version, passage)
-        yield f"p{passage.passage_id}", {**shared, **tokens, "passage_id": passage.passage_id}
-    whole = tokenize_version(segmenter, version)
-    yield f"v{version.version_id}", {**shared, **whole, "passage_id": 0, "fingerprint": version.fingerprint}

@@ -11,7 +11,6 @@ Any number of processes read; writers wait for each other on a file lock. A kill
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import threading
@@ -23,10 +22,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import tantivy
-from filelock import FileLock, Timeout
 
 from kb.search.embedded_index import IndexReader, build_document, build_schema, open_writer
 from kb.search.entries import INDEX_FORMAT, split_batches, tokenize_passage, tokenize_version
+from kb.search.files import WriteLock, write_whole
 from kb.search.types import (
     EngineHealth,
     FieldQuery,
@@ -114,13 +113,13 @@ class EmbeddedEngine:
             for kind in KINDS:
                 (self._root / name / kind).mkdir(parents=True)
                 tantivy.Index(build_schema(kind), path=str(self._root / name / kind))
-            _write_whole(self._root / name / "dictionary.txt", dictionary.to_text())
+            write_whole(self._root / name / "dictionary.txt", dictionary.to_text())
             about = {
                 "created_at": datetime.now(UTC).isoformat(),
                 "dictionary_sha256": dictionary.sha256,
                 "format": INDEX_FORMAT,
             }
-            _write_whole(self._root / name / "index.json", json.dumps(about))
+            write_whole(self._root / name / "index.json", json.dumps(about))
 
     def add(self, index: str, versions: Iterable[VersionEntry]) -> int:
         segmenter = self.segmenter(index)
@@ -165,7 +164,7 @@ class EmbeddedEngine:
                 previous = self.live_index()
             except IndexMissing:
                 previous = None
-            _write_whole(self._root / "alias", name)
+            write_whole(self._root / "alias", name)
         return previous
 
     def drop_index(self, name: str) -> None:
@@ -217,25 +216,9 @@ class EmbeddedEngine:
         dictionary = SegmentationDictionary.from_text((folder / "dictionary.txt").read_text(encoding="utf-8"))
         return _OpenIndex(stamp, {kind: IndexReader(folder / kind) for kind in KINDS}, get_segmenter(dictionary))
 
-    def _write_lock(self) -> _WriteLock:
+    def _write_lock(self) -> WriteLock:
         self._root.mkdir(parents=True, exist_ok=True)
-        return _WriteLock(self._root / "write.lock", self._lock_seconds)
-
-
-class _WriteLock:
-    """The lock of all writers under a root; the system frees it when its holder dies."""
-
-    def __init__(self, path: Path, seconds: float) -> None:
-        self._lock = FileLock(path, timeout=seconds)
-
-    def __enter__(self) -> None:
-        try:
-            self._lock.acquire()
-        except Timeout as error:
-            raise SearchEngineUnavailable("another process is writing the index") from error
-
-    def __exit__(self, *exception: object) -> None:
-        self._lock.release()
+        return WriteLock(self._root / "write.lock", self._lock_seconds)
 
 
 def _prepare(segmenter: Segmenter, version: VersionEntry) -> Prepared:
@@ -245,13 +228,3 @@ def _prepare(segmenter: Segmenter, version: VersionEntry) -> Prepared:
         for passage in version.passages
     ]
     return whole, parts
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Either the old content or the new is there, whatever happens."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with draft.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)

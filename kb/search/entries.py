@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import TypeVar
 
 from kb.search.types import MAX_QUERY_TOKENS, PassageEntry, PassageHit, VersionEntry
 from kb.segmentation import Segmenter
 
 # Goes up with every change of fields or tokens that makes older indexes answer wrongly: they must be built again.
 INDEX_FORMAT = 1
+Item = TypeVar("Item")
 PASSAGE_FIELDS = ("bigrams", "skip_bigrams", "words", "unigrams")
 
 
@@ -40,7 +42,7 @@ def order_hits(hits: Sequence[PassageHit], limit: int) -> list[PassageHit]:
     return sorted(hits, key=lambda hit: (-float(f"{hit.score:.6g}"), hit.version_id, hit.passage_id))[:limit]
 
 
-def split_batches(versions: Iterable[VersionEntry], size: int) -> Iterator[list[VersionEntry]]:
-    iterator = iter(versions)
+def split_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch
