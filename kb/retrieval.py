@@ -104,19 +104,23 @@ def retrieve(
     variants: Sequence[str] = (),
     plan: FusionPlan = DEFAULT_PLAN,
     index: str | None = None,
+    extra_rankings: Sequence[Ranked] = (),
 ) -> FirstStageResult:
     """The best `limit` documents for a question, from the live index unless one is named.
 
-    `variants` are other wordings of the question; they help to find but weigh less. Raises SearchEngineUnavailable,
-    and IndexMissing where no index is live.
+    `variants` are other wordings of the question; they help to find but weigh less. `extra_rankings`, asked elsewhere
+    under the same filter, are fused with the index's own. Raises SearchEngineUnavailable, and IndexMissing where no
+    index is live.
     """
     try:
-        return _retrieve(engine, query, search_filter, limit, variants, plan, index or engine.live_index())
+        return _retrieve(
+            engine, query, search_filter, limit, variants, plan, index or engine.live_index(), extra_rankings
+        )
     except IndexMissing:
         # An alias that had just been read may name an index dropped since; once more with the one live now.
         if index is not None:
             raise
-        return _retrieve(engine, query, search_filter, limit, variants, plan, engine.live_index())
+        return _retrieve(engine, query, search_filter, limit, variants, plan, engine.live_index(), extra_rankings)
 
 
 def _retrieve(
@@ -127,6 +131,7 @@ def _retrieve(
     variants: Sequence[str],
     plan: FusionPlan,
     index: str,
+    extra_rankings: Sequence[Ranked],
 ) -> FirstStageResult:
     began = time.perf_counter()
     segmenter = engine.segmenter(index)
@@ -137,7 +142,7 @@ def _retrieve(
     answers = engine.search_many(index, searches, search_filter, limit=plan.depth)
     searched = time.perf_counter()
     found = dict(zip(searches, answers, strict=True))
-    ranked = [Ranked(name, weight, found[search]) for name, weight, search in wanted]
+    ranked = [*(Ranked(name, weight, found[search]) for name, weight, search in wanted), *extra_rankings]
     documents = fuse_rankings(ranked, rank_offset=plan.rank_offset, limit=limit)
     fused = time.perf_counter()
     return FirstStageResult(
