@@ -16,7 +16,8 @@ from reranking.prompts import DEFAULT_INSTRUCTION, TEMPLATE_VERSION, format_docu
 from reranking.qwen_attention import choose_attention
 from reranking.qwen_compile import can_compile, is_worth_compiling
 from reranking.qwen_device import choose_device, choose_dtype, memory_bytes, set_threads
-from reranking.qwen_int8 import Int8Linear, Int8Steps, compile_int8_steps
+from reranking.qwen_int8 import INT8_WIDE_ROWS, Int8Linear, Int8Steps, compile_int8_steps
+from reranking.qwen_network import WIDE_ROWS
 from reranking.qwen_linear import make_linear
 from reranking.qwen_loading import Checkpoint, Source, build_network, load_checkpoint
 from reranking.qwen_pointwise import Pointwise, compile_pointwise
@@ -106,6 +107,7 @@ class QwenReranker:
             attention=choose_attention(device, self._tensor_dtype),
             pointwise=compile_pointwise() if compiled else Pointwise(),
             max_length=self.max_length,
+            wide_rows=INT8_WIDE_ROWS if int8 else WIDE_ROWS,
         )
         return PairScorer(
             network, checkpoint.head, checkpoint.tokenizer, max_length=self.max_length, batch_tokens=budget

@@ -16,6 +16,8 @@ from torch import Tensor
 from reranking.qwen_compile import compile_rows
 
 LARGEST = 127.0
+# Rows through the wide layers at once: int32 products of this height stay in the cache until they are rescaled.
+INT8_WIDE_ROWS = 512
 SMALLEST_SCALE = 1e-12  # a row of zeros divides by this
 
 

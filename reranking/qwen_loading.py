@@ -16,7 +16,7 @@ from torch import Tensor
 from reranking.prompts import NO, YES
 from reranking.qwen_attention import Attention
 from reranking.qwen_linear import Linear
-from reranking.qwen_network import Layer, Network, Sizes
+from reranking.qwen_network import WIDE_ROWS, Layer, Network, Sizes
 from reranking.qwen_pointwise import Pointwise, RotaryTable
 from reranking.types import RerankerUnavailable
 
@@ -176,7 +176,13 @@ def _digest_samples(digest: Any, path: Path) -> None:
 
 
 def build_network(
-    model: Any, *, make_linear: MakeLinear, attention: Attention, pointwise: Pointwise, max_length: int
+    model: Any,
+    *,
+    make_linear: MakeLinear,
+    attention: Attention,
+    pointwise: Pointwise,
+    max_length: int,
+    wide_rows: int = WIDE_ROWS,
 ) -> Network:
     """The forward pass over the loaded weights. Takes the model apart layer by layer, so that memory never doubles."""
     config = model.config
@@ -187,7 +193,7 @@ def build_network(
         layers.append(_take_layer(model.layers[number], make_linear))
         model.layers[number] = torch.nn.Identity()
     embedding, final_norm = model.embed_tokens.weight.detach(), model.norm.weight.detach()
-    return Network(embedding, tuple(layers), final_norm, rotary, sizes, attention, pointwise)
+    return Network(embedding, tuple(layers), final_norm, rotary, sizes, attention, pointwise, wide_rows)
 
 
 def _take_layer(module: Any, make_linear: MakeLinear) -> Layer:

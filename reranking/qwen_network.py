@@ -18,7 +18,7 @@ from reranking.qwen_pack import Pack
 from reranking.qwen_pointwise import Pointwise, RotaryTable, norm_rows
 
 # Rows that go through the wide layers at once: bounds memory, and products of this height are the fastest on a CPU.
-ROWS_AT_ONCE = 2048
+WIDE_ROWS = 2048
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class Network:
     sizes: Sizes
     attention: Attention
     pointwise: Pointwise
+    wide_rows: int = WIDE_ROWS
 
     @torch.inference_mode()
     def run(self, pack: Pack) -> Tensor:
@@ -102,9 +103,9 @@ class Network:
         return self.pointwise.norm_rotate(heads, weight, cosine, sine, self.sizes.epsilon, self.attention.score_dtype)
 
     def _feed_forward(self, layer: Layer, rows: Tensor) -> Tensor:
-        if len(rows) <= ROWS_AT_ONCE:
+        if len(rows) <= self.wide_rows:
             return self._feed_rows(layer, rows)
-        return torch.cat([self._feed_rows(layer, part) for part in torch.split(rows, ROWS_AT_ONCE)])
+        return torch.cat([self._feed_rows(layer, part) for part in torch.split(rows, self.wide_rows)])
 
     def _feed_rows(self, layer: Layer, rows: Tensor) -> Tensor:
         prepared = layer.gate.prepare(self.pointwise.norm(rows, layer.post_norm, self.sizes.epsilon))
