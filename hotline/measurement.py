@@ -120,12 +120,13 @@ def measure_batches(
     departments: tuple[str, ...] | None = None,
     rules: Rules | None = None,
     reranker: Reranker | None = None,
+    size: int | None = None,
 ) -> Iterator[list[MeasuredRow]]:
-    """The rows of one batch after another, in order, each batch reranked at once. As `measure` otherwise."""
+    """The rows of one batch of `size` after another, in order, each batch reranked at once. As `measure` otherwise."""
     source = CandidateSource()
     if settings.reranker == "configured":
         reranker = reranker or get_reranker()
-    size = max(1, configured.RERANK_BATCH_LOOKUPS)
+    size = size or max(1, configured.RERANK_BATCH_LOOKUPS)
     for start in range(0, len(questions), size):
         batch = questions[start : start + size]
         asked = _ask(

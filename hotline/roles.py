@@ -8,8 +8,13 @@ from django.contrib.auth.models import Group, Permission
 
 ROLES = {
     "agent": ("hotline.answer_calls",),
-    "reviewer": ("hotline.answer_calls", "hotline.review_lookups"),
-    "knowledge_administrator": ("hotline.answer_calls", "kb.manage_knowledge", "hotline.change_settings"),
+    "reviewer": ("hotline.answer_calls", "hotline.review_lookups", "hotline.use_laboratory"),
+    "knowledge_administrator": (
+        "hotline.answer_calls",
+        "kb.manage_knowledge",
+        "hotline.change_settings",
+        "hotline.use_laboratory",
+    ),
 }
 
 

@@ -8,6 +8,8 @@ from celery import shared_task
 from celery.signals import worker_process_init
 from django.conf import settings
 
+from kb.tasks import enqueue
+
 
 @shared_task
 def rerank_waiting_lookups() -> None:
@@ -18,6 +20,48 @@ def rerank_waiting_lookups() -> None:
     reranking.rerank_waiting_lookups()
     rerank_jobs.rerank_waiting_jobs()
     publish_status()
+
+
+@shared_task
+def work_on_lab_run(run_id: int) -> None:
+    """A slice of a run of the laboratory; it rings for the next itself, so that lookups get in between."""
+    from hotline.services import lab_runs
+
+    if lab_runs.work_on_run(run_id=run_id):
+        enqueue(work_on_lab_run, run_id)
+
+
+@shared_task
+def sweep_lab_runs() -> None:
+    """Go on with what a killed worker or a lost message left."""
+    from hotline.services import lab_runs
+
+    for run_id in lab_runs.neglected_runs():
+        work_on_lab_run.delay(run_id)
+
+
+@shared_task
+def compare_waiting_runs() -> None:
+    """Compare changes on the golden questions. Rung by what is proposed, and by a sweep."""
+    from hotline.services import golden_runs
+
+    golden_runs.compare_waiting_runs()
+
+
+@shared_task
+def learn_from_use() -> None:
+    """Every night: refit on verdicts, adoptions and thumbs; live only where the golden questions get no worse."""
+    from hotline.services import learning
+
+    learning.learn_from_use(by=None)
+
+
+@shared_task
+def try_dictionaries() -> None:
+    """What would change if the dictionary drafts went live. Rung by a request, and by a sweep."""
+    from hotline.services import dictionaries
+
+    dictionaries.run_waiting_trials()
 
 
 @worker_process_init.connect

@@ -9,6 +9,9 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from kb.models import DocumentVersion, IndexVersion, Passage, PolicyDocument
+from kb.parsing.document_numbers import normalise_document_number
+
+NAMES_A_QUERY = 200
 
 
 def searchable_versions(*, as_of: date | None = None) -> QuerySet[DocumentVersion]:
@@ -56,6 +59,40 @@ def load_versions(ids: Iterable[int]) -> dict[int, DocumentVersion]:
 
 def load_passages(ids: Iterable[int]) -> dict[int, Passage]:
     return Passage.objects.in_bulk(list(ids))
+
+
+def find_documents_by_name(names: Iterable[str]) -> dict[str, frozenset[int]]:
+    """Each name's policies: by their external id, else their id, else the title or 发文字号 of a version.
+
+    Drafts count for nothing. A name that nothing bears is missing.
+    """
+    wanted = list(dict.fromkeys(names))
+    found: dict[str, set[int]] = {}
+    for start in range(0, len(wanted), NAMES_A_QUERY):
+        for find in (_find_by_external_id, _find_by_id, _find_by_text):
+            part = [name for name in wanted[start : start + NAMES_A_QUERY] if name not in found]
+            for name, document_id in find(part):
+                found.setdefault(name, set()).add(document_id)
+    return {name: frozenset(ids) for name, ids in found.items()}
+
+
+def _find_by_external_id(names: list[str]) -> Iterable[tuple[str, int]]:
+    return PolicyDocument.objects.filter(external_id__in=names).values_list("external_id", "pk")
+
+
+def _find_by_id(names: list[str]) -> Iterable[tuple[str, int]]:
+    ids = {int(name): name for name in names if name.isascii() and name.isdigit() and len(name) < 19}
+    return [(ids[pk], pk) for pk in PolicyDocument.objects.filter(pk__in=ids).values_list("pk", flat=True)]
+
+
+def _find_by_text(names: list[str]) -> Iterable[tuple[str, int]]:
+    numbers = {normalise_document_number(name): name for name in names}
+    versions = DocumentVersion.objects.exclude(state=DocumentVersion.State.DRAFT)
+    yield from versions.filter(title__in=names).values_list("title", "document_id")
+    for number, document_id in versions.filter(document_number__in=numbers).values_list(
+        "document_number", "document_id"
+    ):
+        yield numbers[number], document_id
 
 
 def live_index_version() -> IndexVersion | None:

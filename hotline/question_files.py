@@ -1,0 +1,117 @@
+"""Files of questions, with or without the policies that answer them: TXT a line each, CSV and XLSX a row each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from hotline.errors import DeskError
+from hotline.services.tickets import QUESTION_LIMIT
+from kb.errors import KnowledgeError
+from kb.parsing import ParseLimits, ParseRefused
+from kb.parsing.cleaning import clean_line
+from kb.parsing.decoding import decode_text, looks_binary
+from kb.parsing.fields import normalise_name
+from kb.tables import read_table
+
+FEWEST, MOST = 50, 10_000
+HEADER_ROWS = 5
+
+_QUESTION_NAMES = frozenset(("问题", "诉求", "提问", "市民问题", "咨询内容", "诉求内容", "question", "query", "text"))
+_TITLES = ("标题", "政策标题", "文件标题", "title")
+_NUMBERS = ("发文字号", "文号", "documentnumber", "政策编号", "文件编号", "外部编号", "编号", "externalid")
+_RIGHT = ("正确文件", "正确政策", "正确答案", "正确编号", "标准答案", "答案", "政策", "文件", "政策文件", "rightids")
+_IDS = ("docids", "docid", "documentids", "documentid")
+_ANSWER_NAMES = frozenset((*_TITLES, *_NUMBERS, *_RIGHT, *_IDS))
+_SEPARATORS = re.compile(r"[;；|\n]+")
+_PARTS_OF_PLAIN = re.compile(r"\t+")
+
+
+class QuestionFileError(DeskError):
+    """The file is not taken; the message says why and what to do."""
+
+    code = "question_file_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class AskedRow:
+    """A question and what the file names as its right policies: ids, titles or document numbers, as written."""
+
+    question: str
+    answers: tuple[str, ...] = ()
+
+
+def read_questions(name: str, data: bytes) -> list[AskedRow]:
+    """The file's questions, blank ones left out.
+
+    Raises QuestionFileError where it cannot be read, holds fewer than FEWEST or more than MOST, or one is too long.
+    """
+    limit = settings.UPLOAD_MAX_MEGABYTES
+    if len(data) > limit * 1024 * 1024:
+        raise QuestionFileError(f"文件大于 {limit} MB，请拆分后再上传。", code="too_large")
+    try:
+        rows = list(_read_text(data) if _is_text(name) else _read_rows(read_table(name, data, limits=_limits())))
+    except (KnowledgeError, ParseRefused) as error:
+        raise QuestionFileError(str(error), code=error.code) from error
+    if not FEWEST <= len(rows) <= MOST:
+        raise QuestionFileError(
+            f"文件里有 {len(rows)} 个问题；一次实验需要 {FEWEST} 到 {MOST} 个。", code="wrong_number_of_questions"
+        )
+    for number, row in enumerate(rows, start=1):
+        if len(row.question) > QUESTION_LIMIT:
+            raise QuestionFileError(
+                f"第 {number} 个问题超过 {QUESTION_LIMIT} 字，请缩短后再上传。", code="question_too_long"
+            )
+    return rows
+
+
+def split_answers(text: str) -> tuple[str, ...]:
+    """The policies named in a cell, parted by ；, |, or line breaks; without the marks around a title."""
+    parts = (clean_line(part).strip("《》 ") for part in _SEPARATORS.split(text))
+    return tuple(dict.fromkeys(part for part in parts if part))
+
+
+def _limits() -> ParseLimits:
+    return ParseLimits(max_bytes=settings.UPLOAD_MAX_MEGABYTES * 1024 * 1024)
+
+
+def _is_text(name: str) -> bool:
+    return name.lower().endswith((".txt", ".text"))
+
+
+def _read_text(data: bytes) -> Iterator[AskedRow]:
+    """A question a line; after a tab its right policies."""
+    if looks_binary(data[:8192]):
+        raise QuestionFileError("文件不是文字，请另存为 TXT、CSV 或 XLSX 后再上传。", code="corrupt")
+    for line in decode_text(data).removeprefix("\ufeff").splitlines():
+        question, *rest = _PARTS_OF_PLAIN.split(line.strip())
+        if question.strip():
+            yield AskedRow(question.strip(), split_answers("\n".join(rest)))
+
+
+def _read_rows(rows: Sequence[Sequence[str]]) -> Iterator[AskedRow]:
+    header, question_at, answers_at = _find_columns(rows)
+    for row in rows[header:]:
+        question = _cell(row, question_at)
+        if question:
+            yield AskedRow(question, split_answers("\n".join(_cell(row, index) for index in answers_at)))
+
+
+def _find_columns(rows: Sequence[Sequence[str]]) -> tuple[int, int, list[int]]:
+    """How many rows come before the first question, and the columns of questions and of right policies.
+
+    Without a known header the first column holds questions and the second, where there is one, the policies.
+    """
+    for number, row in enumerate(rows[:HEADER_ROWS]):
+        names = [normalise_name(cell) for cell in row]
+        question_at = next((index for index, name in enumerate(names) if name in _QUESTION_NAMES), None)
+        if question_at is not None:
+            return number + 1, question_at, [index for index, name in enumerate(names) if name in _ANSWER_NAMES]
+    return 0, 0, [1]
+
+
+def _cell(row: Sequence[str], index: int) -> str:
+    return row[index].strip() if index < len(row) else ""
