@@ -81,6 +81,11 @@ class Lookup(models.Model):
     def is_final(self) -> bool:
         return self.state == self.State.DONE
 
+    @property
+    def uses_rewrites(self) -> bool:
+        """Whether more than one wording was searched."""
+        return any(variant.ordinal and variant.is_used for variant in self.variants.all())
+
 
 class RerankJob(models.Model):
     """Documents that a caller of the API wants ordered. Waits in the database as lookups do; removed when answered."""
