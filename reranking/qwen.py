@@ -17,9 +17,9 @@ from reranking.qwen_attention import choose_attention
 from reranking.qwen_compile import can_compile, is_worth_compiling
 from reranking.qwen_device import choose_device, choose_dtype, memory_bytes, set_threads
 from reranking.qwen_int8 import INT8_WIDE_ROWS, Int8Linear, Int8Steps, compile_int8_steps
-from reranking.qwen_network import WIDE_ROWS
 from reranking.qwen_linear import make_linear
 from reranking.qwen_loading import Checkpoint, Source, build_network, load_checkpoint
+from reranking.qwen_network import WIDE_ROWS
 from reranking.qwen_pointwise import Pointwise, compile_pointwise
 from reranking.qwen_scoring import Pair, PairScorer
 from reranking.trimming import DEFAULT_TRIM_CHARACTERS, trim_text
