@@ -25,6 +25,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_check_rewriting(),
         *_check_ranges(),
         *_check_limits(),
+        *_check_embedding(),
         *_check_safety(),
     ]
 
@@ -101,6 +102,16 @@ def _check_limits() -> list[CheckMessage]:
         found.append(Error("UPLOAD_MAX_MEGABYTES 至少为 1", id="hotline.E016"))
     if not RATE.fullmatch(settings.API_RATE_LIMIT):
         found.append(Error("API_RATE_LIMIT 应写作 600/min、10/s 之类", id="hotline.E017"))
+    return found
+
+
+def _check_embedding() -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    address = urlsplit(settings.EMBEDDING_URL)
+    if settings.EMBEDDING_URL and (address.scheme not in {"http", "https"} or not address.hostname):
+        found.append(Error("EMBEDDING_URL 应为 http(s)://主机:端口", id="hotline.E040"))
+    if settings.EMBEDDING_MODEL and not settings.EMBEDDING_URL:
+        found.append(Warning("设了 EMBEDDING_MODEL 而没有 EMBEDDING_URL：语义指纹照建，检索不用它", id="hotline.W040"))
     return found
 
 

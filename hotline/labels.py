@@ -14,14 +14,6 @@ REASONS = {
     "nothing_found": "没有找到相关政策",
     "quality_sample": "随机抽检",
 }
-FIGURES = {
-    "top1": "首位正确率",
-    "mrr5": "MRR@5",
-    "ndcg3": "NDCG@3",
-    "recall50": "前 50 召回率",
-    "sent": "送复核",
-    "top1_of_rest": "未送复核的首位正确率",
-}
 NOTICES = {
     "truncated": "部分长文本已截断",
     "partial_rerank": "时间所限，只重排了一部分",
@@ -31,8 +23,9 @@ NOTICES = {
     "saturated": "远程服务的分数已饱和，分差不可靠",
     "out_of_memory": "部分文本过长，内存不足，未重排",
     "query_too_long": "问题过长，模型无法重排",
+    "semantic_unavailable": "语义召回不可用，只按字词检索",
 }
-STAGES = {"first_stage": "初筛", "rerank": "重排", "check": "校验"}
+STAGES = {"semantic": "语义", "first_stage": "初筛", "rerank": "重排", "check": "校验"}
 VARIANT_KINDS = {
     "original": "原话",
     "cleaned": "净化",

@@ -155,6 +155,7 @@ else:
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "hotline.tasks.rerank_waiting_lookups": {"queue": "rerank"},
+    "hotline.tasks.build_fingerprints": {"queue": "embedding"},
     "kb.tasks.sync_*": {"queue": "index"},
     "kb.tasks.reindex*": {"queue": "index"},
     "kb.tasks.reconcile*": {"queue": "index"},
@@ -223,6 +224,17 @@ RERANK_BATCH_LOOKUPS = env.int("RERANK_BATCH_LOOKUPS", 16)
 RERANK_LEASE_SECONDS = env.float("RERANK_LEASE_SECONDS", 60.0)
 LEXICAL_MODEL_FILE = env.str("LEXICAL_MODEL_FILE", "")  # coefficients fitted on the city's own questions
 
+# --- Recall by meaning (both empty: off) ------------------------------------------------------------------------------
+EMBEDDING_MODEL = env.str("EMBEDDING_MODEL", "")  # a folder or a hub id: makes the fingerprints of passages
+EMBEDDING_URL = env.str("EMBEDDING_URL", "")  # /v1/embeddings is appended: embeds questions
+EMBEDDING_API_KEY = env.str("EMBEDDING_API_KEY", "")
+if EMBEDDING_MODEL or EMBEDDING_URL:
+    CELERY_BEAT_SCHEDULE["build-fingerprints"] = {
+        "task": "hotline.tasks.build_fingerprints",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    }
+
 # --- Rewrites by a language model (REWRITE_URL empty: by dictionaries alone) ------------------------------------------
 REWRITE_URL = env.str("REWRITE_URL", "")  # /chat/completions is appended
 REWRITE_MODEL = env.str("REWRITE_MODEL", "")
@@ -269,6 +281,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "TicketState": "hotline.models.Ticket.State",
         "LookupState": "hotline.models.Lookup.State",
+        "LabRunState": "hotline.models.LabRun.State",
         "ReviewState": "hotline.models.SecondaryReview.State",
         "VersionState": "kb.models.DocumentVersion.State",
         "UploadState": "kb.models.Upload.State",

@@ -64,6 +64,14 @@ def try_dictionaries() -> None:
     dictionaries.run_waiting_trials()
 
 
+@shared_task
+def build_fingerprints() -> None:
+    """Embed what was published meanwhile; several workers share the work. The sweep is what tries again."""
+    from hotline.services import fingerprints
+
+    fingerprints.build_missing()
+
+
 @worker_process_init.connect
 def warm_up(**_: Any) -> None:
     """Load the model in the worker's child (CUDA does not survive a fork), before the first task."""

@@ -19,6 +19,7 @@ from hotline.instructions import find_instruction
 from hotline.rerankers import make_lexical_reranker
 from hotline.retrieval_settings import RetrievalSettings
 from hotline.review_policy import judge_lookup
+from hotline.semantic_recall import recall_by_meaning
 from hotline.services.rerank_jobs import QueuedReranker
 from hotline.services.tickets import clean_question
 from hotline.understanding import Wording, understand_question
@@ -248,6 +249,7 @@ def _search(wordings: Sequence[Wording], search_filter: SearchFilter, settings: 
             variants=used[1:],
             plan=settings.build_plan(),
             index=settings.index or None,
+            extra_rankings=recall_by_meaning(used[0], search_filter).rankings,
         )
     except IndexMissing as error:
         if settings.index:

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.utils import timezone
 
-from kb import tasks
+from kb import fingerprints, tasks
 from kb.engine import get_search_engine
 from kb.errors import ReindexRunning
 from kb.index_comparison import Difference, build_entry, compare, fingerprint_of
@@ -54,6 +54,7 @@ def sync_documents(document_ids: list[int]) -> None:
         revisions = dict(PolicyDocument.objects.filter(pk__in=batch).values_list("pk", "revision"))
         index = engine.live_index()
         _put_documents(engine, index, batch)
+        fingerprints.sync_documents(batch)  # before they count as indexed: what fails here is tried again
         if _is_live(engine, index):  # else the next sweep writes them into the index that is live now
             _mark_indexed(revisions)
 

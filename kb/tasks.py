@@ -77,6 +77,8 @@ def reindex_all() -> None:
 
 @shared_task(**RETRY)
 def reconcile_index() -> None:
-    from kb import indexing
+    from kb import fingerprints, indexing
 
     indexing.reconcile_index()
+    for space in fingerprints.list_spaces():
+        fingerprints.reconcile_vectors(space)

@@ -12,6 +12,7 @@ import redis
 import uvicorn
 
 from reranking.cache import MemoryScoreCache, NullScoreCache, RedisScoreCache, ScoreCache
+from reranking.embedding import EmbedderError, TextEmbedder
 from reranking.fallback import RerankerChoice, RerankerConfig, choose_reranker
 from reranking.lexical import LexicalReranker
 from reranking.prompts import DEFAULT_INSTRUCTION
@@ -25,14 +26,19 @@ REDIS_SECONDS = 0.2  # a cache that is slower than this is no help
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Loads, serves until a signal comes, finishes what waits. 1: the model was required and could not be had."""
+    """Loads, serves until a signal comes, finishes what waits. 1: a model was required and could not be had."""
     options = parse_arguments(arguments)
     logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     choice = choose_from(options)
     if choice.is_degraded and options.require_model:
         logger.error("model %s cannot be used and --require-model is set", options.model_path)
         return 1
-    app = create_app(choice.reranker, make_server_options(options), status=choice.status)
+    try:
+        embedder = load_embedder(options)
+    except EmbedderError as error:
+        logger.error("embedding model %s cannot be used: %s", options.embedding_model, error)
+        return 1
+    app = create_app(choice.reranker, make_server_options(options), status=choice.status, embedder=embedder)
     uvicorn.run(
         app,
         host=options.host,
@@ -65,6 +71,7 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("模型")
     group.add_argument("--model-path", default="", help="模型目录或仓库名；不给则只用词汇重排")
     group.add_argument("--require-model", action="store_true", help="模型不可用时退出，而不是退回词汇重排")
+    group.add_argument("--embedding-model", default="", help="嵌入模型目录或仓库名；给了才有 /v1/embeddings，须能装载")
     group.add_argument("--source", default="auto", choices=["auto", "folder", "huggingface", "modelscope"])
     group.add_argument("--device", default="auto", help="auto、cuda、cuda:0 或 cpu")
     group.add_argument("--dtype", default="auto", choices=["auto", "float32", "bfloat16", "float16"])
@@ -103,6 +110,23 @@ def choose_from(options: argparse.Namespace) -> RerankerChoice:
         instruction=options.instruction,
     )
     return choose_reranker(config, lexical=LexicalReranker(), cache=make_cache(options))
+
+
+def load_embedder(options: argparse.Namespace) -> TextEmbedder | None:
+    """None where none is asked for. Raises EmbedderUnavailable."""
+    if not options.embedding_model:
+        return None
+    # Torch is imported here, not before.
+    from reranking.qwen_embedding import QwenEmbedder
+
+    return QwenEmbedder(
+        options.embedding_model,
+        source=options.source,
+        device=options.device,
+        dtype=options.dtype,
+        threads=options.threads,
+        max_length=options.max_length,
+    )
 
 
 def make_cache(options: argparse.Namespace) -> ScoreCache:

@@ -18,6 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from reranking.embedding import TextEmbedder
+from reranking.server_embedding import EmbeddingsBody, EmbeddingService
 from reranking.server_errors import EXCEPTION_HANDLERS, ApiError, describe_error
 from reranking.server_metrics import Metrics, MetricsMiddleware
 from reranking.server_queue import BatchingQueue
@@ -42,8 +44,15 @@ class ServerOptions:
 class RerankService:
     """What the routes share: the engine behind its queue, limits and metrics."""
 
-    def __init__(self, reranker: Reranker, options: ServerOptions, status: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        reranker: Reranker,
+        options: ServerOptions,
+        status: Callable[[], Mapping[str, Any]],
+        embedder: TextEmbedder | None,
+    ) -> None:
         self.reranker = reranker
+        self.embedding = EmbeddingService(embedder)
         self.options = options
         self.status = status
         self.metrics = Metrics()
@@ -87,9 +96,10 @@ def create_app(
     options: ServerOptions | None = None,
     *,
     status: Callable[[], Mapping[str, Any]] = dict,
+    embedder: TextEmbedder | None = None,
 ) -> Starlette:
     """The application. `status` adds to what `/health` says; the queue's thread lives from here to the shutdown."""
-    service = RerankService(reranker, options or ServerOptions(), status)
+    service = RerankService(reranker, options or ServerOptions(), status, embedder)
 
     @asynccontextmanager
     async def close_queue(app: Starlette) -> AsyncIterator[None]:
@@ -116,6 +126,7 @@ def _make_routes() -> list[Route]:
         "/v1/score": V1ScoreBody.model_validate,
     }
     posts = [Route(path, functools.partial(answer, parse=parse), methods=["POST"]) for path, parse in shapes.items()]
+    posts.append(Route("/v1/embeddings", embed, methods=["POST"]))
     return [*posts, Route("/health", show_health), Route("/metrics", show_metrics)]
 
 
@@ -131,6 +142,16 @@ async def answer(request: Request, *, parse: Callable[[Any], RerankBody]) -> Res
         return describe_error(error).to_response()
 
 
+async def embed(request: Request) -> Response:
+    service: RerankService = request.app.state.service
+    try:
+        service.authorize(request)
+        body = EmbeddingsBody.model_validate(await read_json(request, service.options.limits.body_bytes))
+        return JSONResponse(body.to_answer(await service.embedding.embed(request, body)))
+    except Exception as error:
+        return describe_error(error).to_response()
+
+
 async def show_health(request: Request) -> Response:
     """200 while requests are taken, 503 when not."""
     service: RerankService = request.app.state.service
@@ -138,6 +159,7 @@ async def show_health(request: Request) -> Response:
     content = {
         "status": "ok" if is_open else "unavailable",
         "reranker": asdict(service.reranker.info),
+        "embedder": asdict(service.embedding.info) if service.embedding.info else None,
         "documents_waiting": service.queue.documents_waiting,
         "limits": asdict(service.options.limits),
         **service.status(),

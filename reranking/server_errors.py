@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from reranking.embedding import EmbedderUnavailable
 from reranking.server_queue import QueueClosed, QueueFull
 from reranking.types import NonFiniteScore, RerankerError, RerankerUnavailable
 
@@ -64,9 +65,11 @@ def _describe_reranker_error(error: RerankerError) -> ApiError:
     logger.warning("reranker failed: %s", error)
     if isinstance(error, NonFiniteScore):
         return ApiError(503, error.code, "模型给出了无效的分数，未作排序")
+    if isinstance(error, EmbedderUnavailable):
+        return ApiError(503, error.code, "嵌入模型暂不可用", retry_after=SECONDS_UNTIL_RETRY)
     if isinstance(error, RerankerUnavailable):
         return ApiError(503, error.code, "重排模型暂不可用", retry_after=SECONDS_UNTIL_RETRY)
-    return ApiError(503, error.code, "重排失败")
+    return ApiError(503, error.code, "模型没有给出可用的结果")
 
 
 def describe_validation(error: ValidationError) -> str:

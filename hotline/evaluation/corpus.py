@@ -54,14 +54,14 @@ def index_documents(documents: Sequence[Document], *, elasticsearch_url: str = "
     passages: list[str] = []
     try:
         engine.create_index(name, load_default_dictionary())
-        engine.add(name, _make_entries(documents, passages))
+        engine.add(name, make_entries(documents, passages))
         yield Corpus(engine, name, documents, passages)
     finally:
         engine.drop_index(name)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _make_entries(documents: Sequence[Document], passages: list[str]) -> Iterator[VersionEntry]:
+def make_entries(documents: Sequence[Document], passages: list[str]) -> Iterator[VersionEntry]:
     """The documents' entries; the texts of the passages are put into `passages` on the way."""
     for number, document in enumerate(documents, start=1):
         entries = []

@@ -17,11 +17,12 @@ from hotline.errors import SearchUnavailable
 from hotline.highlighting import highlight
 from hotline.live_settings import get_live_settings
 from hotline.models import APIKey, Lookup, QueryVariant, Result, ResultPassage, SecondaryReview, Ticket, User
+from hotline.semantic_recall import recall_by_meaning
 from hotline.services.tickets import clean_question
 from hotline.understanding import Wording, read_question
 from kb.engine import get_search_engine
 from kb.models import DocumentVersion, IndexVersion, Passage
-from kb.retrieval import DocumentHit, FirstStageResult, FusionPlan, retrieve
+from kb.retrieval import DocumentHit, FirstStageResult, FusionPlan, Ranked, retrieve
 from kb.search.types import SearchEngineError, SearchFilter
 from kb.selectors import load_passages, load_versions
 from kb.tasks import enqueue
@@ -88,8 +89,12 @@ def start_lookup(
         wordings = [replace(wording, is_used=True) for wording in wordings]
     understood = time.perf_counter()
     search_filter = build_search_filter(chosen, as_of, departments=readable_departments(by, api_key))
-    found = _search(wordings, search_filter, live.build_plan())
-    milliseconds = {"understanding": _ms(understood - began), "first_stage": _ms(time.perf_counter() - understood)}
+    meant = recall_by_meaning(wordings[0].text, search_filter)
+    recalled = time.perf_counter()
+    found = _search(wordings, search_filter, live.build_plan(), meant.rankings)
+    milliseconds = {"understanding": _ms(understood - began), "first_stage": _ms(time.perf_counter() - recalled)}
+    if meant.seconds is not None:
+        milliseconds["semantic"] = _ms(meant.seconds)
     with transaction.atomic():
         lookup = Lookup.objects.create(
             ticket=ticket,
@@ -101,6 +106,7 @@ def start_lookup(
             engine=get_search_engine().name,
             index_version=IndexVersion.objects.filter(name=found.index).first(),
             milliseconds=milliseconds,
+            notices=list(meant.notices),
             steps=[{"key": step.key, **asdict(step)} for step in read.steps],
             without=list(without),
             rule_versions=dict(read.rule_versions),
@@ -182,11 +188,20 @@ def highlight_passage(question: str, passage: Passage, title: str) -> list[list[
     return [[span.start, span.end] for span in highlight(question, passage.text, title=title, limit=2)]
 
 
-def _search(wordings: Sequence[Wording], search_filter: SearchFilter, plan: FusionPlan) -> FirstStageResult:
+def _search(
+    wordings: Sequence[Wording], search_filter: SearchFilter, plan: FusionPlan, extra_rankings: Sequence[Ranked]
+) -> FirstStageResult:
     used = [wording.text for wording in wordings if wording.is_used]
-    limit = settings.CANDIDATE_LIMIT
     try:
-        return retrieve(get_search_engine(), used[0], search_filter, limit=limit, variants=used[1:], plan=plan)
+        return retrieve(
+            get_search_engine(),
+            used[0],
+            search_filter,
+            limit=settings.CANDIDATE_LIMIT,
+            variants=used[1:],
+            plan=plan,
+            extra_rankings=extra_rankings,
+        )
     except SearchEngineError as error:
         raise SearchUnavailable from error
 

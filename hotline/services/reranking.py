@@ -222,7 +222,7 @@ def _store_verdict(lookup: Lookup, ranking: Ranking | None, verdict: Decision, s
     if ranking:
         lookup.reranker, lookup.reranker_revision = ranking.info.name, ranking.info.revision
         lookup.is_calibrated = ranking.info.calibrated
-        lookup.notices = list(ranking.notices)
+        lookup.notices = list(dict.fromkeys([*lookup.notices, *ranking.notices]))
     lookup.gap, lookup.gap_threshold, lookup.first_share = verdict.gap, verdict.threshold, verdict.first_share
     lookup.reasons = list(verdict.reasons)
     lookup.milliseconds = {**lookup.milliseconds, "rerank": round(seconds * 1000, 1)}

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import uvicorn
 
+from reranking.embedding import TextEmbedder
 from reranking.remote import RemoteReranker
 from reranking.remote_shapes import RemoteOptions
 from reranking.server_app import ServerOptions, create_app
@@ -84,10 +85,16 @@ def score(request: RankingRequest, candidate: Candidate) -> float:
 
 
 @contextmanager
-def serve(reranker: Reranker, options: ServerOptions | None = None) -> Iterator[str]:
+def serve(
+    reranker: Reranker, options: ServerOptions | None = None, embedder: TextEmbedder | None = None
+) -> Iterator[str]:
     """A real server around the reranker in a thread; gives its address."""
     config = uvicorn.Config(
-        create_app(reranker, options), port=0, log_level="warning", timeout_graceful_shutdown=5, lifespan="on"
+        create_app(reranker, options, embedder=embedder),
+        port=0,
+        log_level="warning",
+        timeout_graceful_shutdown=5,
+        lifespan="on",
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
