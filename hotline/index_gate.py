@@ -49,7 +49,8 @@ def _pass(run: GoldenRun) -> str:
 
 
 def _settle(run: GoldenRun, override: str) -> str:
-    from hotline.labels import FIGURES, name_codes
+    from hotline.lab_pages import FIGURES
+    from hotline.labels import name_codes
     from hotline.services.audit import record_event
 
     if not override.strip():

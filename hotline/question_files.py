@@ -44,10 +44,10 @@ class AskedRow:
     answers: tuple[str, ...] = ()
 
 
-def read_questions(name: str, data: bytes) -> list[AskedRow]:
+def read_questions(name: str, data: bytes, *, fewest: int = FEWEST) -> list[AskedRow]:
     """The file's questions, blank ones left out.
 
-    Raises QuestionFileError where it cannot be read, holds fewer than FEWEST or more than MOST, or one is too long.
+    Raises QuestionFileError where it cannot be read, holds fewer than `fewest` or more than MOST, or one is too long.
     """
     limit = settings.UPLOAD_MAX_MEGABYTES
     if len(data) > limit * 1024 * 1024:
@@ -56,9 +56,9 @@ def read_questions(name: str, data: bytes) -> list[AskedRow]:
         rows = list(_read_text(data) if _is_text(name) else _read_rows(read_table(name, data, limits=_limits())))
     except (KnowledgeError, ParseRefused) as error:
         raise QuestionFileError(str(error), code=error.code) from error
-    if not FEWEST <= len(rows) <= MOST:
+    if not fewest <= len(rows) <= MOST:
         raise QuestionFileError(
-            f"文件里有 {len(rows)} 个问题；一次实验需要 {FEWEST} 到 {MOST} 个。", code="wrong_number_of_questions"
+            f"文件里有 {len(rows)} 个问题；一次需要 {fewest} 到 {MOST} 个。", code="wrong_number_of_questions"
         )
     for number, row in enumerate(rows, start=1):
         if len(row.question) > QUESTION_LIMIT:

@@ -10,11 +10,14 @@ from django.db import IntegrityError, transaction
 from hotline.errors import DeskError
 from hotline.models import GoldenQuestion, Lookup, Result, SecondaryReview, Ticket, User
 from hotline.models.golden import digest_of
+from hotline.question_files import read_questions
 from hotline.services.audit import record_event
 from hotline.services.tickets import clean_question
 from kb.models import PolicyDocument
+from kb.selectors import find_documents_by_name
 
 NOTE_LIMIT = 200
+TROUBLES_SAID = 5
 
 
 class DuplicateQuestion(DeskError):
@@ -120,6 +123,25 @@ def add_from_review(*, review: SecondaryReview, by: User) -> GoldenQuestion:
         note="复核结论",
         lookup=review.lookup,
     )
+
+
+def import_golden_file(*, name: str, data: bytes, by: User | None) -> tuple[int, int]:
+    """A TXT, CSV or XLSX file of questions with their policies; how many were added and changed. All or nothing.
+
+    Raises QuestionFileError, and DeskError naming the rows whose policies are missing or unknown.
+    """
+    asked = read_questions(name, data, fewest=1)
+    found = find_documents_by_name(answer for row in asked for answer in row.answers)
+    troubles = [
+        f"第 {number} 个问题{'没有写政策' if not row.answers else '的政策不在知识库'}"
+        for number, row in enumerate(asked, start=1)
+        if not row.answers or not found.keys() >= set(row.answers)
+    ]
+    if troubles:
+        more = f"等 {len(troubles)} 处" if len(troubles) > TROUBLES_SAID else ""
+        raise DeskError(f"没有导入：{'；'.join(troubles[:TROUBLES_SAID])}{more}。", code="unknown_document")
+    rows = [ImportedRow(row.question, tuple(frozenset().union(*(found[a] for a in row.answers)))) for row in asked]
+    return import_golden_questions(rows=rows, by=by)
 
 
 @transaction.atomic

@@ -99,7 +99,7 @@ def override_run(*, run: GoldenRun, note: str, by: User) -> GoldenRun:
 
 
 @transaction.atomic
-def drop_run(*, run: GoldenRun, by: User) -> GoldenRun:
+def drop_run(*, run: GoldenRun, by: User | None) -> GoldenRun:
     """Raises WrongState where it is not held."""
     run = _lock(run, State.HELD, State.FAILED)
     run.state, run.decided_by, run.finished_at = State.DROPPED, by, timezone.now()

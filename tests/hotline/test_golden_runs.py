@@ -173,16 +173,16 @@ def test_comparison_does_not_hold_for_settings_changed_meanwhile(agent: User, mo
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("wanted", "message"),
     [
         (RetrievalSettings(index="20260101"), "启用中的索引"),
         (RetrievalSettings(instruction="随便写的指令"), "已存的模板"),
         (RetrievalSettings(), "没有要保存的改动"),
     ],
 )
-def test_what_cannot_be_live_is_refused(agent: User, settings: RetrievalSettings, message: str) -> None:
+def test_what_cannot_be_live_is_refused(agent: User, wanted: RetrievalSettings, message: str) -> None:
     with pytest.raises(DeskError, match=message):
-        save_settings(settings=settings, note="", by=agent)
+        save_settings(settings=wanted, note="", by=agent)
 
 
 def test_changed_rows_begin_with_the_deepest_fall(policies: dict[str, DocumentVersion], agent: User) -> None:

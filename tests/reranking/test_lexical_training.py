@@ -111,3 +111,29 @@ def test_questions_without_a_right_candidate_teach_nothing() -> None:
     with pytest.raises(TrainingError):
         train_model(hopeless)
     assert train_model([*make_questions(60), *hopeless]).weights == train_model(make_questions(60)).weights
+
+
+def test_few_questions_change_a_prior_little_and_many_change_it_more() -> None:
+    prior = train_model(make_questions(300))
+    others = [
+        replace(question, rows=[[1 - value for value in row] for row in question.rows])
+        for question in make_questions(400, seed=2)
+    ]
+
+    learned, few, many = (
+        model.weights["sentence_bigrams"]["base"]
+        for model in (prior, train_model(others[:40], prior=prior), train_model(others, prior=prior))
+    )
+
+    assert learned > few > 0 > many
+    assert train_model(others, prior=prior).gates == prior.gates
+
+
+def test_prior_keeps_the_weight_of_what_does_not_vary_here() -> None:
+    prior = train_model(make_questions(300))
+    questions = make_questions(60)
+    for question in questions:
+        for row in question.rows:
+            row[INFORMATIVE] = 0.5  # type: ignore[index]
+
+    assert train_model(questions, prior=prior).weights["sentence_bigrams"] == prior.weights["sentence_bigrams"]

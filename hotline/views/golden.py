@@ -1,0 +1,138 @@
+"""Golden questions: list, search, add, change, remove, bring in and take out."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from hotline import golden_pages
+from hotline.errors import DeskError
+from hotline.forms import first_error
+from hotline.golden_forms import GoldenImportForm, GoldenQuestionForm, GoldenSearchForm
+from hotline.models import GoldenQuestion, SecondaryReview, Ticket
+from hotline.services import golden_questions
+from hotline.views.base import CHANGE_SETTINGS, MANAGE_KNOWLEDGE, desk_view
+from kb.tables import CONTENT_TYPES, write_table
+from kb.web import paginate
+
+
+@require_GET
+@desk_view(MANAGE_KNOWLEDGE, CHANGE_SETTINGS)
+def list_golden(request: HttpRequest) -> HttpResponse:
+    form = GoldenSearchForm(request.GET)
+    chosen = form.cleaned_data if form.is_valid() else {"q": "", "category": ""}
+    page = paginate(request, golden_pages.list_questions(query=chosen["q"], category=chosen["category"]))
+    context = {
+        "form": form,
+        "rows": page,
+        "described": golden_pages.describe_questions(list(page)),
+        "open_runs": golden_pages.list_open_runs()[:5],
+        "here": "golden",
+    }
+    return render(request, "lab/golden.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@desk_view(MANAGE_KNOWLEDGE)
+def add_golden(request: HttpRequest) -> HttpResponse:
+    form = GoldenQuestionForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        chosen = form.cleaned_data
+        try:
+            golden_questions.add_golden_question(
+                question=chosen["question"],
+                document_ids=chosen["policies"],
+                category=chosen["category"],
+                note=chosen["note"],
+                by=request.user,
+            )
+        except DeskError as error:
+            form.add_error("question", str(error))
+        else:
+            messages.success(request, "已加入标准问题。")
+            return redirect("lab_golden")
+    context = {"form": form, "row": None, "here": "golden"}
+    return render(request, "lab/golden_question.html", context, status=400 if form.errors else 200)
+
+
+@require_http_methods(["GET", "POST"])
+@desk_view(MANAGE_KNOWLEDGE)
+def show_golden(request: HttpRequest, pk: int) -> HttpResponse:
+    """One question; posting changes it."""
+    row = get_object_or_404(GoldenQuestion.objects.select_related("added_by", "lookup__ticket"), pk=pk)
+    initial = {
+        "question": row.question,
+        "policies": golden_pages.write_policies(row),
+        "category": row.category,
+        "note": row.note,
+    }
+    form = GoldenQuestionForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        chosen = form.cleaned_data
+        try:
+            golden_questions.change_golden_question(
+                row=row,
+                question=chosen["question"],
+                document_ids=chosen["policies"],
+                category=chosen["category"],
+                note=chosen["note"],
+                by=request.user,
+            )
+        except DeskError as error:
+            form.add_error("question", str(error))
+        else:
+            messages.success(request, "已保存。")
+            return redirect("lab_golden")
+    context = {"form": form, "row": row, "here": "golden"}
+    return render(request, "lab/golden_question.html", context, status=400 if form.errors else 200)
+
+
+@require_POST
+@desk_view(MANAGE_KNOWLEDGE)
+def remove_golden(request: HttpRequest, pk: int) -> HttpResponse:
+    golden_questions.remove_golden_question(row=get_object_or_404(GoldenQuestion, pk=pk), by=request.user)
+    messages.success(request, "已删除。")
+    return redirect("lab_golden")
+
+
+@require_POST
+@desk_view(MANAGE_KNOWLEDGE)
+def import_golden(request: HttpRequest) -> HttpResponse:
+    form = GoldenImportForm(request.POST, request.FILES)
+    if not form.is_valid():
+        raise DeskError(first_error(form))
+    file = form.cleaned_data["file"]
+    added, changed = golden_questions.import_golden_file(name=file.name, data=file.read(), by=request.user)
+    messages.success(request, f"已导入：新增 {added} 个，更改 {changed} 个。")
+    return redirect("lab_golden")
+
+
+@require_GET
+@desk_view(MANAGE_KNOWLEDGE)
+def export_golden(request: HttpRequest, suffix: str) -> HttpResponse:
+    """All of them as CSV or XLSX, as the import takes them."""
+    table = write_table(suffix, golden_pages.EXPORT_HEADER, golden_pages.export_rows())
+    response = HttpResponse(table, content_type=CONTENT_TYPES[suffix])
+    response["Content-Disposition"] = f'attachment; filename="golden-questions.{suffix}"'
+    return response
+
+
+@require_POST
+@desk_view(MANAGE_KNOWLEDGE)
+def add_from_ticket(request: HttpRequest, number: str) -> HttpResponse:
+    """The adopted answer of a ticket, in one click."""
+    golden_questions.add_from_ticket(ticket=get_object_or_404(Ticket, number=number), by=request.user)
+    messages.success(request, "已加入标准问题。")
+    return redirect("ticket", number)
+
+
+@require_POST
+@desk_view(MANAGE_KNOWLEDGE)
+def add_from_review(request: HttpRequest, pk: int) -> HttpResponse:
+    """A verdict's picked results, in one click."""
+    review = get_object_or_404(SecondaryReview.objects.select_related("lookup__ticket"), pk=pk)
+    golden_questions.add_from_review(review=review, by=request.user)
+    messages.success(request, "已加入标准问题。")
+    return redirect("review", pk)
