@@ -1,9 +1,11 @@
 """Time of query understanding, and what each of its steps does to the first stage.
 
     python -m tests.benchmarks.query_understanding --time             # milliseconds, full-size dictionaries
+    python -m tests.benchmarks.query_understanding --reload 50000     # new terms while questions are understood
     python -m tests.benchmarks.query_understanding --index FOLDER     # Recall@50 and Top-1 per set, each step alone
 
-FOLDER keeps the index between runs. Cleaning steps replace the question; rewrites are fused with it by
+--reload uses DATABASE_URL where it is set (its dictionaries are replaced), else an SQLite file of its own. FOLDER keeps
+the index between runs. Cleaning steps replace the question; rewrites are fused with it by
 `kb.retrieval.retrieve`. Only questions that a step changes are searched again.
 """
 
@@ -12,7 +14,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import django
+from django.core.management import call_command
 
 from kb.query_understanding import Rules, Understanding, load_default_rules, understand
 from kb.query_understanding.rules import Rewording, Synonym, Term
@@ -67,6 +72,8 @@ def pick(understanding: Understanding, kinds: Sequence[str]) -> tuple[str, ...]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--time", action="store_true")
+    parser.add_argument("--reload", type=int, metavar="TERMS")
+    parser.add_argument("--pause", type=float, default=0.01, help="seconds between two questions; 0: a full processor")
     parser.add_argument("--index", type=Path)
     parser.add_argument("--half", choices=["all", "even", "odd"], default="all")
     parser.add_argument("--weights", type=float, nargs="*", default=[0.25, 0.5])
@@ -75,6 +82,8 @@ def main() -> None:
     folder = Path(os.environ["EVALUATION_DIR"])
     if arguments.time:
         measure_time(folder)
+    if arguments.reload:
+        measure_reload(folder, arguments.reload, arguments.pause)
     if arguments.index:
         measure_recall(folder, arguments)
 
@@ -134,7 +143,7 @@ def print_row(name: str, questions: Sequence[dict[str, Any]], rows: list[list[fl
 
 def measure_time(folder: Path) -> None:
     rules = enlarge(load_default_rules())
-    print({field: len(getattr(rules, field)) for field in rules.__dataclass_fields__})
+    print({field: len(getattr(rules, field)) for field in rules.__dataclass_fields__ if field != "release"})
     began = time.perf_counter()
     _ = rules.matcher, rules.sound_matcher
     print(f"compiled in {1000 * (time.perf_counter() - began):.0f} ms")
@@ -151,6 +160,56 @@ def measure_time(folder: Path) -> None:
         print(
             f"{name} ({len(texts)}): median {statistics.median(times):.2f} ms, P95 {times[len(times) * 95 // 100]:.2f}"
         )
+
+
+def measure_reload(folder: Path, terms: int, pause: float) -> None:
+    """A release of so many terms, taken over by a process that goes on understanding questions."""
+    with tempfile.TemporaryDirectory() as data:
+        os.environ["DATA_DIR"] = data
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hotline.settings")
+        django.setup()
+        call_command("migrate", verbosity=0)
+        from kb.live_dictionaries import expire_live_rules, get_live_rules
+        from kb.services.dictionaries import sync_builtin_entries
+
+        sync_builtin_entries()
+        questions = [row["question"] for row in read_rows(folder / "policies" / "queries.jsonl")][:2000]
+        quiet = [time_live(question) for question in questions]
+        release = store_terms(terms)
+        expire_live_rules()
+        began, times = time.perf_counter(), []
+        while get_live_rules().release != release and time.perf_counter() - began < 60:
+            times.append(time_live(random.choice(questions)))
+            time.sleep(pause)
+        print(f"{terms} terms live after {time.perf_counter() - began:.2f} s, {len(times)} questions meanwhile")
+        print_times("before", quiet)
+        print_times("meanwhile", times)
+        print_times("after", [time_live(question) for question in questions])
+
+
+def store_terms(count: int) -> int:
+    """As an import of `count` made-up words would, once live. Returns the release."""
+    from kb.models import DictionaryEntry, DictionaryRelease
+
+    chosen = random.Random(0)
+    words = {"".join(chr(chosen.randrange(0x4E00, 0x9FA5)) for _ in range(chosen.randint(2, 8))) for _ in range(count)}
+    DictionaryEntry.objects.filter(updated_by=None, is_builtin=False).delete()
+    DictionaryEntry.objects.bulk_create([DictionaryEntry(kind="term", text=word) for word in words], batch_size=500)
+    return DictionaryRelease.objects.create().pk
+
+
+def time_live(question: str) -> float:
+    from kb.live_dictionaries import get_live_rules
+
+    began = time.perf_counter()
+    understand(question, get_live_rules(), idf=len)
+    return 1000 * (time.perf_counter() - began)
+
+
+def print_times(name: str, times: list[float]) -> None:
+    ordered = sorted(times)
+    p99 = ordered[len(ordered) * 99 // 100]
+    print(f"{name:10} median {statistics.median(ordered):.2f} ms, P99 {p99:.2f}, longest {ordered[-1]:.2f}")
 
 
 def time_once(text: str, rules: Rules) -> float:
