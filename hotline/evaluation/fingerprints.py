@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +14,13 @@ from hotline.evaluation.corpus import make_entries
 from hotline.evaluation.data import Document
 from kb.embedding import Embedder
 from kb.fingerprints import OnProgress, Progress, embed_entries
+from kb.retrieval import Ranked
 from kb.search.factory import make_vector_store
-from kb.search.types import VersionEntry
+from kb.search.types import SearchFilter, VersionEntry
 from kb.search.vectors import VectorSpace, VectorStore
+from kb.semantic_search import rank_by_meaning
+
+Recall = Callable[[str, SearchFilter], Sequence[Ranked]]
 
 PASSAGES_FILE = "passages.jsonl"
 
@@ -44,6 +50,23 @@ def build_store(
                 row = {"passage_id": passage.passage_id, "document_id": document.id, "text": passage.text}
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
     return progress
+
+
+@contextmanager
+def recall_documents(
+    documents: Sequence[Document],
+    embedder: Embedder,
+    folder: Path | None,
+    *,
+    on_progress: OnProgress = lambda progress: None,
+) -> Iterator[Recall]:
+    """Yields what ranks the documents by meaning for a question. `folder` keeps the vectors for the next time."""
+    with tempfile.TemporaryDirectory(prefix="hotline-fingerprints-") as temporary:
+        place = folder or Path(temporary)
+        build_store(documents, place, embedder, on_progress=on_progress)
+        yield lambda question, search_filter: [
+            rank_by_meaning(embedder, question, search_filter, open_store=lambda space: open_store(place, space))
+        ]
 
 
 def _digest(entry: VersionEntry) -> str:

@@ -9,6 +9,7 @@ from datetime import date
 
 from hotline.evaluation.corpus import Corpus
 from hotline.evaluation.data import Document, Question
+from hotline.evaluation.fingerprints import Recall
 from hotline.highlighting import Highlight, highlight
 from hotline.machine_check import MachineCheck, can_be_settled, check_by_machine
 from hotline.review_policy import judge_lookup
@@ -43,16 +44,24 @@ class Asked:
 
 
 def ask_questions(
-    corpus: Corpus, questions: Sequence[Question], *, reranker: Reranker | None = None, lists_features: bool = False
+    corpus: Corpus,
+    questions: Sequence[Question],
+    *,
+    reranker: Reranker | None = None,
+    lists_features: bool = False,
+    recall: Recall | None = None,
 ) -> Iterator[Asked]:
-    """`lists_features`: for lexical models to be chosen later. Raises SearchEngineError, RerankerError."""
+    """`lists_features`: for lexical models to be chosen later. `recall` adds rankings by meaning.
+
+    Raises SearchEngineError, RerankerError, EmbeddingFailed.
+    """
     by_id = {document.id: document for document in corpus.documents}
     analyze = corpus.engine.segmenter(corpus.index).analyze_query
     for question in questions:
         seconds: dict[str, float] = {}
         wordings = _understand(question.text, seconds)
         text = wordings[0].text
-        found = _search(corpus, wordings, seconds)
+        found = _search(corpus, wordings, seconds, recall)
         candidates = [corpus.build_candidate(hit) for hit in found.documents]
         rows = ranking = check = None
         began = time.perf_counter()
@@ -92,11 +101,16 @@ def _check(
     )
 
 
-def _search(corpus: Corpus, wordings: Sequence[Wording], seconds: dict[str, float]) -> FirstStageResult:
+def _search(
+    corpus: Corpus, wordings: Sequence[Wording], seconds: dict[str, float], recall: Recall | None
+) -> FirstStageResult:
     used = [wording.text for wording in wordings if wording.is_used]
     search_filter = SearchFilter(as_of=date.today())  # noqa: DTZ011  # everything is in force; the filter takes time
-    found = retrieve(corpus.engine, used[0], search_filter, variants=used[1:], index=corpus.index)
-    seconds["first_stage"] = found.seconds
+    began = time.perf_counter()
+    extra = recall(used[0], search_filter) if recall else ()
+    recalled = time.perf_counter() - began
+    found = retrieve(corpus.engine, used[0], search_filter, variants=used[1:], index=corpus.index, extra_rankings=extra)
+    seconds["first_stage"] = recalled + found.seconds
     return found
 
 

@@ -22,9 +22,7 @@ class Command(BaseCommand):
     help = "为可检索的段落建语义指纹（向量）；只算缺少的，随时可以停止再接着做，也可以同时开几个"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "--model", default="", help="嵌入模型（默认取 EMBEDDING_MODEL 或 EMBEDDING_URL）"
-        )
+        parser.add_argument("--model", default="", help="嵌入模型（默认取 EMBEDDING_MODEL 或 EMBEDDING_URL）")
         parser.add_argument("--prune", action="store_true", help="建完后清除其他嵌入模型的指纹")
         parser.add_argument("--policies", type=Path, help="不用数据库：政策文件（JSONL）：id、title、content")
         parser.add_argument("--output", type=Path, help="--policies 的向量库放在哪个目录")

@@ -5,24 +5,30 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from hotline.embedders import load_embedder
 from hotline.evaluation.corpus import index_documents
 from hotline.evaluation.data import (
+    Document,
     EvaluationDataError,
     load_documents,
     load_questions,
     split_by_document,
     split_halves,
 )
+from hotline.evaluation.fingerprints import Recall, recall_documents
 from hotline.evaluation.lookups import Asked, ask_questions
 from hotline.evaluation.runner import Judged, judge_ranked, judge_with_model, summarize
 from hotline.rerankers import get_reranker, load_lexical_model
 from hotline.review_policy import rules_for
+from kb.embedding import EmbeddingFailed
+from kb.fingerprints import Progress
 from kb.search.types import SearchEngineError
 from reranking.lexical_model import LexicalModelError, load_model
 from reranking.types import Reranker, RerankerError
@@ -40,6 +46,8 @@ class Command(BaseCommand):
             "--reranker", choices=["lexical", "none", "auto", "qwen", "remote"], default="lexical", help="重排器"
         )
         parser.add_argument("--model", type=Path, help="词法重排的系数文件（默认取线上所用）")
+        parser.add_argument("--embedding-model", default="", help="嵌入模型目录或仓库编号：初筛融合语义召回")
+        parser.add_argument("--fingerprints", type=Path, help="向量存放的目录，下次接着用（默认用完即删）")
         parser.add_argument("--limit", type=int, help="只用前若干个问题")
         parser.add_argument("--json", action="store_true", help="最后一行输出 JSON")
         folds = parser.add_mutually_exclusive_group()
@@ -51,7 +59,14 @@ class Command(BaseCommand):
             raise CommandError("--train-half 和 --unseen-documents 只用于 --reranker lexical。")
         try:
             self._evaluate(options)
-        except (EvaluationDataError, LexicalModelError, RerankerError, SearchEngineError, OSError) as error:
+        except (
+            EmbeddingFailed,
+            EvaluationDataError,
+            LexicalModelError,
+            RerankerError,
+            SearchEngineError,
+            OSError,
+        ) as error:
             raise CommandError(str(error)) from error
 
     def _evaluate(self, options: dict[str, Any]) -> None:
@@ -59,13 +74,22 @@ class Command(BaseCommand):
         questions = load_questions(options["queries"], documents)[: options["limit"]]
         by_model = options["reranker"] == "lexical"
         reranker = _make_reranker(options["reranker"])
-        with index_documents(documents, elasticsearch_url=_elasticsearch_url(options)) as corpus:
+        with ExitStack() as stack:
+            corpus = stack.enter_context(index_documents(documents, elasticsearch_url=_elasticsearch_url(options)))
             self.stderr.write(f"{len(documents)} 份文件，{len(corpus.passages)} 个段落，{len(questions)} 个问题")
-            asked = list(ask_questions(corpus, questions, reranker=reranker, lists_features=by_model))
+            recall = stack.enter_context(self._recall(documents, options)) if options["embedding_model"] else None
+            asked = list(ask_questions(corpus, questions, reranker=reranker, lists_features=by_model, recall=recall))
         report = summarize(_judge(asked, options))
         self.stdout.write(report.to_text())
         if options["json"]:
             self.stdout.write(report.to_json())
+
+    def _recall(self, documents: Sequence[Document], options: dict[str, Any]) -> AbstractContextManager[Recall]:
+        def report(progress: Progress) -> None:
+            self.stderr.write(f"语义指纹 {progress.done}/{progress.total}")
+
+        embedder = load_embedder(options["embedding_model"])
+        return recall_documents(documents, embedder, options["fingerprints"], on_progress=report)
 
 
 def _judge(asked: Sequence[Asked], options: dict[str, Any]) -> list[Judged]:
