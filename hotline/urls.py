@@ -6,7 +6,7 @@ from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from hotline.views import dictionaries, home, lookups, reviews, rewrites, tickets
+from hotline.views import dictionaries, golden, home, lab, lab_runs, live_settings, lookups, reviews, rewrites, tickets
 
 urlpatterns = [
     path("", home.show_console, name="console"),
@@ -14,6 +14,7 @@ urlpatterns = [
     path("logout/", LogoutView.as_view(), name="logout"),
     path("ask/", lookups.ask, name="ask"),
     path("lookups/<int:pk>/", lookups.show_lookup, name="lookup"),
+    path("lookups/<int:pk>/ticket/", lookups.open_ticket, name="open_ticket"),
     path("lookups/<int:pk>/again/", rewrites.ask_again, name="ask_again"),
     path("lookups/<int:pk>/rewrites/", rewrites.offer_rewrites, name="offer_rewrites"),
     path("lookups/<int:pk>/results/", lookups.show_results, name="lookup_results"),
@@ -32,6 +33,34 @@ urlpatterns = [
     path("tickets/<str:number>/reopen/", tickets.reopen_ticket, name="ticket_reopen"),
     path("reviews/", reviews.list_reviews, name="reviews"),
     path("reviews/<int:pk>/", reviews.show_review, name="review"),
+    path("lab/", lab.compare, name="lab"),
+    path("lab/instructions/", lab.save_template, name="lab_instructions"),
+    path("lab/gaps/", lab.list_gaps, name="lab_gaps"),
+    path("lab/gaps/<int:pk>/close/", lab.close_gap, name="lab_gap_close"),
+    path("lab/runs/", lab_runs.list_runs, name="lab_runs"),
+    path("lab/runs/compare/", lab_runs.compare_runs, name="lab_runs_compare"),
+    path("lab/runs/<int:pk>/", lab_runs.show_run, name="lab_run"),
+    path("lab/runs/<int:pk>/stop/", lab_runs.stop_run, name="lab_run_stop"),
+    path("lab/runs/<int:pk>/resume/", lab_runs.resume_run, name="lab_run_resume"),
+    path("lab/runs/<int:pk>/questions.csv", lab_runs.export_run, {"suffix": "csv"}, name="lab_run_csv"),
+    path("lab/runs/<int:pk>/questions.xlsx", lab_runs.export_run, {"suffix": "xlsx"}, name="lab_run_xlsx"),
+    path("lab/golden/", golden.list_golden, name="lab_golden"),
+    path("lab/golden/add/", golden.add_golden, name="lab_golden_add"),
+    path("lab/golden/import/", golden.import_golden, name="lab_golden_import"),
+    path("lab/golden/golden.csv", golden.export_golden, {"suffix": "csv"}, name="lab_golden_csv"),
+    path("lab/golden/golden.xlsx", golden.export_golden, {"suffix": "xlsx"}, name="lab_golden_xlsx"),
+    path("lab/golden/<int:pk>/", golden.show_golden, name="lab_golden_question"),
+    path("lab/golden/<int:pk>/remove/", golden.remove_golden, name="lab_golden_remove"),
+    path("lab/changes/<int:pk>/", live_settings.show_run, name="lab_golden_run"),
+    path("lab/changes/<int:pk>/override/", live_settings.override_run, name="lab_golden_override"),
+    path("lab/changes/<int:pk>/drop/", live_settings.drop_run, name="lab_golden_drop"),
+    path("lab/changes/<int:pk>/retry/", live_settings.retry_run, name="lab_golden_retry"),
+    path("lab/settings/", live_settings.show_settings, name="lab_settings"),
+    path("lab/settings/<int:pk>/restore/", live_settings.restore_settings, name="settings_restore"),
+    path("lab/models/<int:pk>/restore/", live_settings.restore_model, name="model_restore"),
+    path("lab/thresholds/", live_settings.show_thresholds, name="lab_thresholds"),
+    path("tickets/<str:number>/golden/", golden.add_from_ticket, name="ticket_golden"),
+    path("reviews/<int:pk>/golden/", golden.add_from_review, name="review_golden"),
     path("api/v1/", include("hotline.api.urls")),
     path("knowledge/dictionaries/drafts/", dictionaries.show_drafts, name="dictionary_drafts"),
     path("knowledge/dictionaries/drafts/trial/", dictionaries.show_trial, name="dictionary_trial"),

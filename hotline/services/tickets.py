@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from hotline.errors import DeskError, EmptyQuestion, QuestionTooLong, WrongState
 from hotline.masking import mask_personal_data
-from hotline.models import APIKey, Result, Ticket, User
+from hotline.models import APIKey, Lookup, Result, Ticket, User
 from hotline.presentation import locate_marks
 from hotline.services.audit import record_event
 from kb.models import Passage
@@ -64,9 +64,24 @@ def open_ticket(
     return ticket, True
 
 
+@transaction.atomic
+def open_ticket_for_lookup(*, lookup: Lookup, by: User) -> Ticket:
+    """The lookup becomes the first of a new ticket; one that has a ticket keeps it."""
+    lookup = Lookup.objects.select_for_update().get(pk=lookup.pk)
+    if lookup.ticket:
+        return lookup.ticket
+    ticket, _ = open_ticket(question=lookup.question, by=by)
+    lookup.ticket = ticket
+    lookup.save(update_fields=["ticket"])
+    return ticket
+
+
 def clean_question(text: str) -> str:
-    """Trimmed and masked. Raises EmptyQuestion, QuestionTooLong."""
-    text = text.strip()
+    """Trimmed and masked; the key that leads to the box (/, 、 of an input method) is no part of what was typed in it.
+
+    Raises EmptyQuestion, QuestionTooLong.
+    """
+    text = text.strip().lstrip("/、").lstrip()
     if not text:
         raise EmptyQuestion
     if len(text) > QUESTION_LIMIT:

@@ -84,6 +84,16 @@ def show_document(request: HttpRequest, pk: int, result_pk: int, passage_pk: int
 
 @require_POST
 @desk_view(ANSWER_CALLS)
+def open_ticket(request: HttpRequest, pk: int) -> HttpResponse:
+    """What was only looked up becomes a ticket."""
+    lookup = load_or_404(pk)
+    ticket = ticket_service.open_ticket_for_lookup(lookup=lookup, by=request.user)
+    messages.success(request, f"已建工单 {ticket.number}。")
+    return redirect(f"{reverse('ticket', args=[ticket.number])}?lookup={lookup.pk}")
+
+
+@require_POST
+@desk_view(ANSWER_CALLS)
 def give_feedback(request: HttpRequest, pk: int) -> HttpResponse:
     result = get_object_or_404(selectors.readable_results(request.user).select_related("lookup__ticket"), pk=pk)
     form = FeedbackForm(request.POST)

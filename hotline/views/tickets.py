@@ -46,7 +46,7 @@ def adopt_result(request: HttpRequest, number: str) -> HttpResponse:
     result = get_object_or_404(selectors.readable_results(request.user), pk=form.cleaned_data["result"])
     passage = get_object_or_404(Passage, pk=form.cleaned_data["passage"])
     ticket_service.adopt_result(ticket=ticket, result=result, passage=passage, by=request.user)
-    return _show_work(request, number, "已采纳，答复已写入工单。")
+    return _show_work(request, number, "已采纳，答复已写入工单。", adopted_result=result.pk)
 
 
 @require_POST
@@ -90,10 +90,10 @@ def _load_or_404(number: str) -> Ticket:
     return ticket
 
 
-def _show_work(request: HttpRequest, number: str, message: str) -> HttpResponse:
+def _show_work(request: HttpRequest, number: str, message: str, **context: object) -> HttpResponse:
     """The ticket's column as it is now, or its page again without JavaScript."""
     if is_htmx(request):
-        return render(request, "console/_work.html", {"ticket": _load_or_404(number), "done": message})
+        return render(request, "console/_work.html", {"ticket": _load_or_404(number), "done": message, **context})
     messages.success(request, message)
     lookup = request.POST.get("lookup", "")
     response = redirect("ticket", number)

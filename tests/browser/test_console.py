@@ -183,6 +183,51 @@ def test_notes_are_saved_and_thumbs_given_in_place(sign_in: SignIn, agent: User)
     assert Ticket.objects.get().notes == "市民着急"
 
 
+def test_what_is_adopted_is_marked_in_the_list_at_once(sign_in: SignIn, agent: User) -> None:
+    page = sign_in(agent)
+    finish(ask(page), "物业管理")
+    expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
+    if "/tickets/" not in page.url:
+        page.click("text=建立工单")
+    marked = page.locator("#results .card:has([data-adopted]:visible)")
+    expect(marked).to_have_count(0)
+
+    for key in ("1", "2"):
+        page.keyboard.press(key)
+        title = titles(page)[int(key) - 1]
+        expect(page.locator("#document .document-head h2")).to_have_text(title)
+        page.keyboard.press("a")
+
+        expect(marked).to_have_count(1)
+        expect(marked.locator("h2")).to_have_text(title)
+
+
+def test_rewrites_are_explained_in_place_and_asked_with(sign_in: SignIn, agent: User) -> None:
+    page = sign_in(agent)
+    ask(page, "你好，请问公租房怎么申请")
+    address = page.url
+
+    page.click("text=智能改写")
+    expect(page.locator("#rewrites .why").first).to_be_visible()
+    assert page.url == address
+    page.locator("#rewrites .rewrite", has_text="公共租赁住房").locator("text=用它重查").first.click()
+
+    expect(page.locator("#rewrites", has_text="已参与检索")).to_be_visible()
+    assert Lookup.objects.count() == 2
+
+
+def test_step_of_understanding_is_taken_back_by_one_click(sign_in: SignIn, agent: User) -> None:
+    page = sign_in(agent)
+    ask(page, "你好，请问公租房怎么申请")
+
+    page.locator(".step", has_text="你好").locator("button").click()
+
+    expect(page.locator(".step.removed")).to_contain_text("你好")
+    page.locator(".step.removed button").click()
+    expect(page.locator(".step.removed")).to_have_count(0)
+    assert Lookup.objects.latest("id").without == []
+
+
 def test_everything_works_without_javascript(sign_in: SignIn, agent: User) -> None:
     page = sign_in(agent, java_script_enabled=False)
     page.fill("#question", QUESTION)

@@ -13,6 +13,7 @@ from hotline.services.tickets import (
     adopt_result,
     close_ticket,
     open_ticket,
+    open_ticket_for_lookup,
     reopen_ticket,
     save_notes,
     transfer_ticket,
@@ -133,3 +134,31 @@ def test_second_thumb_replaces_the_first(policies: dict[str, DocumentVersion], a
     give_feedback(result=result, is_helpful=False, by=agent)
 
     assert result.feedback.get().is_helpful is False
+
+
+@pytest.mark.usefixtures("policies")
+def test_lookup_becomes_a_ticket_once(agent: User) -> None:
+    lookup = start_lookup(question="我电话13812345678，电梯补贴", by=agent)
+
+    ticket = open_ticket_for_lookup(lookup=lookup, by=agent)
+    again = open_ticket_for_lookup(lookup=lookup, by=agent)
+    lookup.refresh_from_db()
+
+    assert (again, lookup.ticket) == (ticket, ticket)
+    assert (ticket.question, ticket.agent) == (lookup.question, agent)
+    assert "13812345678" not in ticket.question
+    assert actions() == ["ticket_opened"]
+
+
+@pytest.mark.parametrize("typed", ["/楼上漏水", "、楼上漏水", " / 楼上漏水"])
+def test_key_that_leads_to_the_box_is_no_part_of_the_question(typed: str) -> None:
+    assert tickets.clean_question(typed) == "楼上漏水"
+
+
+def test_slash_inside_a_question_stays() -> None:
+    assert tickets.clean_question("和/或怎么理解") == "和/或怎么理解"
+
+
+def test_lone_slash_is_no_question() -> None:
+    with pytest.raises(EmptyQuestion):
+        tickets.clean_question("/")

@@ -58,6 +58,12 @@
     }
   }
 
+  function markAdopted() {
+    const adopted = find("#work")?.dataset.adoptedResult;
+    if (!adopted) return;
+    for (const card of findAll("#results .card")) find("[data-adopted]", card).hidden = card.dataset.result !== adopted;
+  }
+
   function scrollToPassage() {
     const target = find("#passage"), pane = find("#document");
     if (!target || !pane) return;
@@ -175,7 +181,7 @@
     if (id === "notice") return;
     find("#notice")?.replaceChildren();
     if (id === "document") { scrollToPassage(); markActive(); }
-    if (id === "work") announce(find("#work .notice")?.textContent ?? "");
+    if (id === "work") { announce(find("#work .notice")?.textContent ?? ""); markAdopted(); }
   });
 
   document.addEventListener("htmx:load", (event) => {

@@ -60,3 +60,17 @@ def test_without_javascript_an_unfinished_page_asks_again_by_itself(agent_client
 
 def test_a_lookup_that_is_not_there(agent_client: Client) -> None:
     assert agent_client.get(reverse("lookup", args=[99])).status_code == 404
+
+
+def test_a_lookup_without_ticket_becomes_one(agent_client: Client) -> None:
+    lookup = make_lookup([make_version()], scores=[1.0])
+    page = agent_client.get(reverse("lookup", args=[lookup.pk])).content.decode()
+    response = agent_client.post(reverse("open_ticket", args=[lookup.pk]), follow=True)
+    lookup.refresh_from_db()
+
+    assert "建立工单" in page
+    assert lookup.ticket
+    assert response.redirect_chain[0][0] == f"/tickets/{lookup.ticket.number}/?lookup={lookup.pk}"
+    assert "已建工单" in response.content.decode()
+    assert "adopt-form" in response.content.decode()
+    assert "建立工单" not in response.content.decode()
