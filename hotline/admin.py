@@ -54,3 +54,14 @@ class AuditEventAdmin(ReadOnlyAdmin):
 @admin.register(models.Feedback)
 class FeedbackAdmin(ReadOnlyAdmin):
     list_display = ("at", "result", "is_helpful", "by")
+
+
+@admin.register(models.LabRun)
+class LabRunAdmin(ReadOnlyAdmin):
+    list_display = ("id", "name", "state", "questions_done", "questions_total", "by", "created_at")
+    list_filter = ("state",)
+
+
+@admin.register(models.KnowledgeGap)
+class KnowledgeGapAdmin(ReadOnlyAdmin):
+    list_display = ("question", "by", "at", "closed_by", "closed_at")

@@ -18,6 +18,7 @@ PERSON_PERMISSIONS = {
     Scope.LOOKUPS: "hotline.answer_calls",
     Scope.DOCUMENTS_READ: "hotline.answer_calls",
     Scope.DOCUMENTS_WRITE: "kb.manage_knowledge",
+    Scope.LAB: "hotline.use_laboratory",
 }
 
 

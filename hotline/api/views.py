@@ -60,7 +60,7 @@ class TicketListView(generics.ListAPIView[Ticket]):
     def post(self, request: Request) -> Response:
         form = serializers.OpenTicketSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        ticket, created = open_ticket(**form.validated_data, by=_person(request), api_key=_key(request))
+        ticket, created = open_ticket(**form.validated_data, by=caller_person(request), api_key=caller_key(request))
         lookup = ticket.lookups.order_by("-id").first()
         if lookup:
             _wait_if_asked(request, lookup)
@@ -167,7 +167,7 @@ class DocumentListView(generics.ListAPIView[PolicyDocument]):
         form = serializers.UploadFileSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         file = form.validated_data["file"]
-        upload, created = register_upload(name=file.name, data=file, by=_person(request))
+        upload, created = register_upload(name=file.name, data=file, by=caller_person(request))
         code = status.HTTP_202_ACCEPTED if created else status.HTTP_200_OK
         return Response(serializers.UploadSerializer(upload).data, status=code)
 
@@ -209,7 +209,7 @@ class StatusView(APIView):
 
 
 def _ask(request: Request, **asked: Any) -> Lookup:
-    lookup = start_lookup(**asked, by=_person(request), api_key=_key(request))
+    lookup = start_lookup(**asked, by=caller_person(request), api_key=caller_key(request))
     _wait_if_asked(request, lookup)
     return lookup
 
@@ -230,7 +230,7 @@ def _describe(request: Request, lookup: Lookup) -> Any:
 
 def _load_lookup(request: Request, pk: int) -> Lookup | None:
     """With those of its results that the caller may read."""
-    results = readable_results(_person(request), _key(request)).select_related("version").order_by("rank")
+    results = readable_results(caller_person(request), caller_key(request)).select_related("version").order_by("rank")
     results = results.filter(rank__lte=settings.RESULT_LIMIT)
     results = results.defer("features", "version__text", "version__page_starts", "version__warnings")
     rows = ResultPassage.objects.select_related("passage")
@@ -244,12 +244,12 @@ def _load_lookup(request: Request, pk: int) -> Lookup | None:
 
 
 def _readable(request: Any) -> QuerySet[DocumentVersion]:
-    return readable_versions(departments=readable_departments(_person(request), _key(request)))
+    return readable_versions(departments=readable_departments(caller_person(request), caller_key(request)))
 
 
-def _person(request: Request) -> User | None:
+def caller_person(request: Request) -> User | None:
     return request.user if isinstance(request.user, User) else None
 
 
-def _key(request: Request) -> APIKey | None:
+def caller_key(request: Request) -> APIKey | None:
     return request.auth if isinstance(request.auth, APIKey) else None

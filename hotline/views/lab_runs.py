@@ -1,0 +1,134 @@
+"""The laboratory's runs: files of questions under settings on trial against a baseline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from hotline import lab_pages
+from hotline.errors import DeskError
+from hotline.forms import first_error
+from hotline.lab_export import NAMES, export_rows
+from hotline.lab_forms import RowsForm, RunForm, SettingsForm
+from hotline.live_settings import get_live_settings
+from hotline.models import LabRun
+from hotline.question_files import FEWEST, MOST
+from hotline.retrieval_settings import RetrievalSettings
+from hotline.services import lab_runs
+from hotline.views.base import USE_LABORATORY, desk_view
+from hotline.views.lab import read_side
+from kb.tables import CONTENT_TYPES
+from kb.web import is_htmx, paginate
+
+MOST_COMPARED = 4
+
+
+@require_http_methods(["GET", "POST"])
+@desk_view(USE_LABORATORY)
+def list_runs(request: HttpRequest) -> HttpResponse:
+    """The runs that are kept, and a form for a new one with the settings that the address names."""
+    if request.method == "POST":
+        return _start(request)
+    context = {
+        "rows": paginate(request, lab_pages.list_runs()),
+        "b": read_side(request, "b", get_live_settings()),
+        "live": lab_pages.describe_settings(get_live_settings()),
+        "fewest": FEWEST,
+        "most": MOST,
+        "here": "runs",
+    }
+    return render(request, "lab/runs.html", context)
+
+
+@require_GET
+@desk_view(USE_LABORATORY)
+def show_run(request: HttpRequest, pk: int) -> HttpResponse:
+    """Figures and questions; while it is running, asked again by htmx for its progress."""
+    run = get_object_or_404(lab_pages.list_runs(), pk=pk)
+    if is_htmx(request):
+        response = render(request, "lab/_run.html", _describe(run))
+        if not run.is_open:
+            response["HX-Refresh"] = "true"
+        return response
+    form = RowsForm(request.GET)
+    show = form.cleaned_data["show"] if form.is_valid() else ""
+    page = paginate(request, lab_pages.list_rows(run, show=show))
+    context = {
+        **_describe(run),
+        "rows": page,
+        "described": lab_pages.describe_rows(list(page)),
+        "shows": RowsForm.base_fields["show"].choices,  # type: ignore[attr-defined]
+        "show": show,
+        "here": "runs",
+    }
+    return render(request, "lab/run.html", context)
+
+
+@require_POST
+@desk_view(USE_LABORATORY)
+def stop_run(request: HttpRequest, pk: int) -> HttpResponse:
+    lab_runs.stop_run(run=get_object_or_404(LabRun, pk=pk), by=request.user)
+    return redirect("lab_run", pk)
+
+
+@require_POST
+@desk_view(USE_LABORATORY)
+def resume_run(request: HttpRequest, pk: int) -> HttpResponse:
+    lab_runs.resume_run(run=get_object_or_404(LabRun, pk=pk), by=request.user)
+    return redirect("lab_run", pk)
+
+
+@require_GET
+@desk_view(USE_LABORATORY)
+def export_run(request: HttpRequest, pk: int, suffix: str) -> HttpResponse:
+    """All questions as CSV or XLSX."""
+    run = get_object_or_404(LabRun, pk=pk)
+    response = HttpResponse(export_rows(run, suffix), content_type=CONTENT_TYPES[suffix])
+    response["Content-Disposition"] = f'attachment; filename="lab-run-{run.pk}.{suffix}"'
+    return response
+
+
+@require_GET
+@desk_view(USE_LABORATORY)
+def compare_runs(request: HttpRequest) -> HttpResponse:
+    """`?run=1&run=2`: the figures of finished runs beside one another."""
+    wanted = [int(value) for value in request.GET.getlist("run") if value.isascii() and value.isdigit()][:MOST_COMPARED]
+    found = {run.pk: run for run in lab_pages.list_runs().filter(pk__in=wanted, state=LabRun.State.DONE)}
+    runs = [found[pk] for pk in dict.fromkeys(wanted) if pk in found]
+    if len(runs) < 2:
+        raise DeskError("请勾选两到四次已完成的实验。")
+    measured = [run.figures["measured"] for run in runs]
+    context = {
+        "runs": [(run, lab_pages.describe_settings(RetrievalSettings.from_json(run.settings))) for run in runs],
+        "figures": lab_pages.compare_figures(measured),
+        "times": lab_pages.compare_times(measured),
+        "has_same_questions": len({(run.name, run.questions_total) for run in runs}) == 1,
+        "here": "runs",
+    }
+    return render(request, "lab/compare_runs.html", context)
+
+
+def _start(request: HttpRequest) -> HttpResponse:
+    form, side = RunForm(request.POST, request.FILES), SettingsForm(request.POST, prefix="b")
+    if not form.is_valid() or not side.is_valid():
+        raise DeskError(first_error(side if form.is_valid() else form))
+    file = form.cleaned_data["file"]
+    run = lab_runs.create_run(name=file.name, data=file.read(), settings=side.cleaned_data["settings"], by=request.user)
+    messages.success(request, f"已开始：{run.questions_total} 个问题。可以离开本页，完成后在“批量实验”里查看。")
+    return redirect("lab_run", run.pk)
+
+
+def _describe(run: LabRun) -> dict[str, Any]:
+    settings, baseline = RetrievalSettings.from_json(run.settings), RetrievalSettings.from_json(run.baseline)
+    return {
+        "run": run,
+        "settings": lab_pages.describe_settings(settings),
+        "baseline": lab_pages.describe_settings(baseline),
+        "is_same": settings == baseline,
+        "formats": list(NAMES.items()),
+        **lab_pages.summarize_run(run),
+    }
