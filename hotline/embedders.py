@@ -47,7 +47,7 @@ class KnowledgeEmbedder:
 
 def get_query_embedder() -> Embedder | None:
     """For lookups: always another process's, so that no web process loads a model. None: none is configured."""
-    return _connect(settings.EMBEDDING_URL, settings.EMBEDDING_API_KEY, os.getpid()) if settings.EMBEDDING_URL else None
+    return _connect_configured(QUERY_SECONDS, 1)
 
 
 def get_passage_embedder() -> Embedder | None:
@@ -57,16 +57,7 @@ def get_passage_embedder() -> Embedder | None:
     """
     if settings.EMBEDDING_MODEL:
         return load_embedder(settings.EMBEDDING_MODEL)
-    if not settings.EMBEDDING_URL:
-        return None
-    return KnowledgeEmbedder(
-        RemoteEmbedder(
-            settings.EMBEDDING_URL,
-            api_key=settings.EMBEDDING_API_KEY,
-            timeout=PASSAGES_SECONDS,
-            attempts=PASSAGES_ATTEMPTS,
-        )
-    )
+    return _connect_configured(PASSAGES_SECONDS, PASSAGES_ATTEMPTS)
 
 
 @lru_cache(maxsize=1)
@@ -95,10 +86,16 @@ def load_embedder(location: str) -> Embedder:
         raise EmbeddingFailed(str(error)) from error
 
 
+def _connect_configured(timeout: float, attempts: int) -> Embedder | None:
+    if not settings.EMBEDDING_URL:
+        return None
+    return _connect(settings.EMBEDDING_URL, settings.EMBEDDING_API_KEY, timeout, attempts, os.getpid())
+
+
 @lru_cache(maxsize=4)
-def _connect(url: str, api_key: str, process_id: int) -> Embedder:
+def _connect(url: str, api_key: str, timeout: float, attempts: int, process_id: int) -> Embedder:
     """One a process: connections and the circuit breaker do not survive a fork."""
-    return KnowledgeEmbedder(RemoteEmbedder(url, api_key=api_key, timeout=QUERY_SECONDS))
+    return KnowledgeEmbedder(RemoteEmbedder(url, api_key=api_key, timeout=timeout, attempts=attempts))
 
 
 def _space_of(info: EmbedderInfo) -> VectorSpace:

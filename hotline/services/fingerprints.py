@@ -11,7 +11,7 @@ from kb.fingerprints import BuildOutcome, OnProgress
 
 logger = logging.getLogger(__name__)
 
-SLICE_VERSIONS = 500  # a task's: between two of them the worker can be stopped
+SLICE_VERSIONS = 200  # a task's: between two of them the worker can be stopped
 
 
 def build_missing() -> BuildOutcome | None:
