@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from reranking.threshold_learning import CurvePoint
 
 WIDTH, HEIGHT = 640, 260
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 34
+LEFT, RIGHT, TOP, BOTTOM = 46, 22, 12, 34
 MOST_POINTS = 160
-LEAST_KEPT = 5  # verdicts behind a point; the far end of the curve stands on single ones
+LEAST_KEPT = 10  # verdicts behind a point; the far end of the curve stands on single ones
 STEPS = (0.05, 0.1, 0.2, 0.25, 0.5)
 MOST_TICKS = 6
 
