@@ -296,7 +296,8 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    "loggers": {"elastic_transport": {"level": "WARNING"}},  # at INFO it logs every request
+    # at INFO the one logs every request, the other how it was loaded
+    "loggers": {"elastic_transport": {"level": "WARNING"}, "faiss": {"level": "WARNING"}},
 }
 
 SILENCED_SYSTEM_CHECKS: list[str] = []

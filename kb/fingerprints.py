@@ -27,9 +27,9 @@ from kb.selectors import searchable_versions
 
 logger = logging.getLogger(__name__)
 
-BATCH_PASSAGES = 256  # embedded and stored as one: what a killed worker loses at most
+BATCH_PASSAGES = 128  # embedded and stored as one: what a killed worker loses at most
 BATCH_VERSIONS = 200  # read at once on their way from the database to the store
-LEASE = timedelta(minutes=15)
+LEASE = timedelta(minutes=5)  # a batch takes a minute or two on the slowest processor
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ from kb.fingerprints import build_fingerprints, list_missing
 from kb.models import DocumentVersion
 from kb.retrieval import retrieve
 from kb.search.types import SearchFilter
+from reranking import qwen_known_similarities
 from reranking.embedding import EmbedderUnavailable
 from reranking.remote_embedding import RemoteEmbedder
 from tests.embedders import FakeTextEmbedder
@@ -194,6 +195,32 @@ class TestCommand:
         hits = open_store(store, host.space).search(host.embed_queries(["居住证签注"]).rows, SearchFilter(), limit=1)
         assert hits[0][0][:2] == (2, 2)
         assert '"document_id": "b"' in (store / PASSAGES_FILE).read_text(encoding="utf-8").splitlines()[1]
+
+
+class TestCheckEmbedder:
+    def test_other_model_fails_with_its_differences(self, host: Embedder, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(CommandError, match="不通过"):
+            call_command("check_embedder")
+        assert capsys.readouterr().out.count("内积") == 4
+
+    def test_model_that_gives_the_known_values_passes(
+        self, host: Embedder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        queries, passages = qwen_known_similarities.KNOWN_QUERIES, qwen_known_similarities.KNOWN_PASSAGES
+        found = host.embed_queries(queries).rows @ host.embed_passages(passages).rows.T
+        monkeypatch.setattr(qwen_known_similarities, "KNOWN_SIMILARITIES", tuple(found.ravel()))
+        call_command("check_embedder")
+        assert "通过" in capsys.readouterr().out
+
+    def test_missing_or_failing_embedder_is_said(
+        self, host: Embedder, settings: Settings, model: FakeTextEmbedder
+    ) -> None:
+        model.fail_with = lambda: EmbedderUnavailable("away")
+        with pytest.raises(CommandError, match="无法使用"):
+            call_command("check_embedder")
+        settings.EMBEDDING_URL = ""
+        with pytest.raises(CommandError, match="没有嵌入模型"):
+            call_command("check_embedder")
 
 
 Configure = Callable[[], list[str]]
