@@ -17,6 +17,7 @@ from reranking.fallback import RerankerChoice, RerankerConfig, choose_reranker
 from reranking.lexical import LexicalReranker, make_info
 from reranking.lexical_model import LexicalModel, load_model
 from reranking.remote_shapes import RemoteOptions
+from reranking.retrying import RetriedChoice
 from reranking.types import Ranking, RankingRequest, Reranker, RerankerInfo
 
 if TYPE_CHECKING:
@@ -32,9 +33,14 @@ def get_reranker() -> Reranker | None:
     return None if settings.RERANKER == "none" else choose().reranker
 
 
-@lru_cache(maxsize=1)
 def choose() -> RerankerChoice:
-    return choose_reranker(_read_config(), lexical=make_lexical_reranker(), cache=_make_cache())
+    """What ranks in this process; a better one that could not be had is tried again later."""
+    return _keep_choice().get()
+
+
+@lru_cache(maxsize=1)
+def _keep_choice() -> RetriedChoice:
+    return RetriedChoice(lambda: choose_reranker(_read_config(), lexical=make_lexical_reranker(), cache=_make_cache()))
 
 
 def publish_status() -> None:

@@ -45,11 +45,12 @@ def store_draft(*, upload: Upload | None, document: ParsedDocument) -> DocumentV
     It becomes a version of the policy with the same external id, or the same title and 发文字号; else of a new one.
     """
     text_sha256 = hashlib.sha256(document.text.encode()).hexdigest()
-    policy = _find_policy(document, upload)
-    known = policy.versions.filter(text_sha256=text_sha256).first() if policy else None
+    policy = _find_policy(document, upload) or _make_policy(document)
+    # Two drafts of one policy at once take their numbers one after the other.
+    policy = PolicyDocument.objects.select_for_update().get(pk=policy.pk)
+    known = policy.versions.filter(text_sha256=text_sha256).first()
     if known:
         return known
-    policy = policy or PolicyDocument.objects.create(external_id=document.external_id or None)
     last = policy.versions.aggregate(last=Max("number"))["last"] or 0
     metadata = {name: getattr(document.metadata, name) for name in METADATA_FIELDS}
     version = DocumentVersion.objects.create(
@@ -169,6 +170,13 @@ def _find_policy(document: ParsedDocument, upload: Upload | None) -> PolicyDocum
         return None
     same = PolicyDocument.objects.filter(versions__title=document.title, versions__document_number=number)
     return same.exclude(versions__upload=upload).first() if upload else same.first()
+
+
+def _make_policy(document: ParsedDocument) -> PolicyDocument:
+    """A new one, or the one that somebody made with the same external id at the same time."""
+    if document.external_id:
+        return PolicyDocument.objects.get_or_create(external_id=document.external_id)[0]
+    return PolicyDocument.objects.create()
 
 
 def _store_passages(version: DocumentVersion) -> None:

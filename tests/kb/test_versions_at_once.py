@@ -112,3 +112,25 @@ def test_policies_that_repeal_each_other_lock_in_one_order(meet: threading.Barri
     at_once(lambda: publish_versions(versions=[one], by=None), lambda: publish_versions(versions=[two], by=None))
 
     assert DocumentVersion.objects.filter(state="published").exclude(repealed_on=None).count() == 2
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_drafts_of_one_policy_at_once_are_numbered_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch, is_known: bool
+) -> None:
+    if is_known:
+        draft("第零版。", external_id="a")
+    barrier = threading.Barrier(2)
+    find = versions._find_policy
+
+    def find_together(*args: object) -> object:
+        found = find(*args)  # type: ignore[arg-type]
+        barrier.wait(timeout=5)
+        return found
+
+    monkeypatch.setattr(versions, "_find_policy", find_together)
+    at_once(lambda: draft("第一版。", external_id="a"), lambda: draft("第二版。", external_id="a"))
+
+    numbers = sorted(DocumentVersion.objects.values_list("number", flat=True))
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) == 2 + is_known
