@@ -1,0 +1,25 @@
+"""Dictionaries in the database."""
+
+from __future__ import annotations
+
+import pytest
+
+from kb.dictionary_kinds import EntryValues
+from kb.models import DictionaryRelease
+from kb.services import dictionaries
+
+FEW = (
+    EntryValues("filler", "请问", label="anywhere"),
+    EntryValues("synonym", "漏水", "渗漏", weight=0.8),
+    EntryValues("abbreviation", "公租房", "公共租赁住房"),
+    EntryValues("term", "一网通办", label="政务"),
+)
+
+
+@pytest.fixture
+def released(db: None, monkeypatch: pytest.MonkeyPatch) -> DictionaryRelease:
+    """A product that comes with four rows, and their release."""
+    monkeypatch.setattr(dictionaries, "read_builtin_entries", lambda: iter(FEW))
+    release = dictionaries.sync_builtin_entries()
+    assert release is not None
+    return release

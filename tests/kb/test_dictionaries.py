@@ -1,0 +1,237 @@
+"""Drafts, releases, the product's rows, the way back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hotline.models import User
+from kb import indexing
+from kb.dictionary_kinds import EntryValues
+from kb.errors import KnowledgeError, WrongVersionState
+from kb.live_dictionaries import load_rules, load_segmentation_dictionary
+from kb.models import DictionaryChange, DictionaryDraft, DictionaryEntry, DictionaryRelease, IndexVersion
+from kb.search.types import SearchEngine
+from kb.segmentation import load_default_dictionary
+from kb.services import dictionaries
+from kb.services.dictionaries import release_drafts, restore_release, sync_builtin_entries
+from kb.services.dictionary_drafts import (
+    EntryKnown,
+    EntryRefused,
+    change_draft,
+    digest_drafts,
+    draft_change,
+    draft_new_entry,
+    draft_retirement,
+    drop_drafts,
+    import_drafts,
+)
+from tests.factories import make_user
+from tests.kb.conftest import FEW
+
+SYNONYM = {"kind": "synonym", "text": "噪音", "other": "噪声", "weight": "0.9"}
+
+
+@pytest.fixture
+def by(db: None) -> User:
+    return make_user("knowledge_administrator")
+
+
+def go_live(by: User | None = None, **fields: Any) -> DictionaryRelease:
+    return release_drafts(by=by, drafts_sha256=digest_drafts(), **fields)
+
+
+def find_entry(text: str) -> DictionaryEntry:
+    return DictionaryEntry.objects.get(text=text)
+
+
+def test_a_draft_acts_on_nothing_until_it_goes_live(released: DictionaryRelease, by: User) -> None:
+    draft_new_entry(values=SYNONYM, by=by)
+    assert len(load_rules().synonyms) == 1
+
+    release = go_live(by, note="噪声投诉")
+
+    rules = load_rules()
+    assert [row.other for row in rules.synonyms] == ["渗漏", "噪声"]
+    assert rules.release == release.pk > released.pk
+    assert release.versions == rules.versions != released.versions
+    assert not DictionaryDraft.objects.exists()
+    change = DictionaryChange.objects.get()
+    assert (change.before, change.after["other"], change.by, release.by) == (None, "噪声", by, by)
+
+
+def test_an_entry_is_changed_and_the_history_says_from_what(released: DictionaryRelease, by: User) -> None:
+    draft_change(entry=find_entry("公租房"), values={"text": "公租房", "other": "公共租赁房"}, by=by)
+    go_live(by)
+
+    assert dict(load_rules().abbreviations) == {"公租房": "公共租赁房"}
+    entry = find_entry("公租房")
+    assert not entry.is_builtin
+    change = entry.changes.get()
+    assert (change.before["other"], change.after["other"]) == ("公共租赁住房", "公共租赁房")
+
+
+def test_a_retired_entry_no_longer_acts_and_comes_back(released: DictionaryRelease, by: User) -> None:
+    draft_retirement(entry=find_entry("请问"), by=by)
+    go_live(by)
+    assert load_rules().fillers == ()
+    with pytest.raises(KnowledgeError, match="已经停用"):
+        draft_retirement(entry=find_entry("请问"), by=by)
+
+    draft = draft_new_entry(values={"kind": "filler", "text": "请问", "label": "start"}, by=by)
+    assert draft.action == DictionaryDraft.Action.REVIVE
+    go_live(by)
+
+    assert load_rules().fillers[0].position == "start"
+    assert DictionaryEntry.objects.filter(text="请问").count() == 1
+
+
+def test_a_draft_back_to_what_is_live_is_no_draft(released: DictionaryRelease, by: User) -> None:
+    entry = find_entry("公租房")
+    draft_change(entry=entry, values={"text": "公租房", "other": "公共租赁房"}, by=by)
+
+    assert draft_change(entry=entry, values={"text": "公租房", "other": "公共租赁住房"}, by=by) is None
+    assert not DictionaryDraft.objects.exists()
+
+
+def test_the_same_word_is_not_drafted_twice(released: DictionaryRelease, by: User) -> None:
+    draft = draft_new_entry(values=SYNONYM, by=by)
+    for values in (SYNONYM, {"kind": "abbreviation", "text": "公租房", "other": "别的"}):
+        with pytest.raises(EntryKnown):
+            draft_new_entry(values=values, by=by)
+    with pytest.raises(EntryKnown):
+        change_draft(draft=draft, values={"text": "漏水", "other": "渗漏"}, by=by)
+    with pytest.raises(EntryRefused, match="否定或数字不同"):
+        change_draft(draft=draft, values={"text": "噪音", "other": "无噪声"}, by=by)
+
+    assert change_draft(draft=draft, values={"text": "噪音", "other": "噪声", "weight": "0.5"}, by=by) is not None
+    assert DictionaryDraft.objects.get().weight == 0.5
+
+
+def test_two_changes_to_the_same_word_do_not_go_live(released: DictionaryRelease, by: User) -> None:
+    draft_new_entry(values={"kind": "term", "text": "跨省通办"}, by=by)
+    DictionaryDraft.objects.create(kind="term", text="跨省通办", action="change", entry=find_entry("一网通办"), by=by)
+
+    with pytest.raises(KnowledgeError, match="同一个词"):
+        go_live(by)
+
+    assert DictionaryRelease.objects.count() == 1
+    assert DictionaryDraft.objects.count() == 2
+
+
+def test_drafts_that_changed_after_they_were_seen_do_not_go_live(released: DictionaryRelease, by: User) -> None:
+    draft_new_entry(values=SYNONYM, by=by)
+    seen = digest_drafts()
+    draft_new_entry(values={**SYNONYM, "text": "吵闹"}, by=by)
+
+    with pytest.raises(WrongVersionState):
+        release_drafts(by=by, drafts_sha256=seen)
+    assert drop_drafts() == 2
+    with pytest.raises(KnowledgeError, match="没有待生效"):
+        release_drafts(by=by, drafts_sha256=digest_drafts())
+
+
+def test_a_bad_file_stores_nothing_and_says_every_line(released: DictionaryRelease, by: User) -> None:
+    rows = [
+        (2, SYNONYM),
+        (3, {"kind": "synonym", "text": "漏水", "other": "渗漏", "weight": "0.8"}),
+        (4, {"kind": "abbreviation", "text": "公租房", "other": "公共租赁房"}),
+        (5, {"kind": "spoken", "text": "不给办", "other": "办理"}),
+        (6, {**SYNONYM, "weight": "0.1"}),
+    ]
+    outcome = import_drafts(rows=rows, by=by)
+
+    assert [line for line, _ in outcome.refusals] == [5, 6]
+    assert "第 2 行" in outcome.refusals[1][1]
+    assert not DictionaryDraft.objects.exists()
+
+    outcome = import_drafts(rows=rows, by=by, keep_good=True)
+    assert (outcome.added, outcome.changed, outcome.unchanged) == (1, 1, 1)
+    import_drafts(rows=rows, by=by, keep_good=True)
+    assert sorted(DictionaryDraft.objects.values_list("action", "text")) == [("add", "噪音"), ("change", "公租房")]
+
+
+def test_an_earlier_release_is_restored_as_a_release_of_its_own(released: DictionaryRelease, by: User) -> None:
+    before = load_rules()
+    draft_new_entry(values=SYNONYM, by=by)
+    draft_change(entry=find_entry("公租房"), values={"text": "公租房", "other": "公共租赁房"}, by=by)
+    go_live(by)
+    draft_retirement(entry=find_entry("请问"), by=by)
+    go_live(by)
+
+    made = restore_release(release=released, by=by)
+
+    after = load_rules()
+    assert {**after.versions, "release": ""} == {**before.versions, "release": ""}
+    assert after.release == made.pk
+    assert made.changes.count() == 3
+    assert find_entry("公租房").is_builtin
+    with pytest.raises(KnowledgeError, match="相同"):
+        restore_release(release=made, by=by)
+
+
+def test_an_upgrade_changes_what_nobody_has_changed(
+    released: DictionaryRelease, by: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft_change(entry=find_entry("公租房"), values={"text": "公租屋", "other": "公共租赁住房"}, by=by)
+    draft_new_entry(values={"kind": "filler", "text": "麻烦", "label": "start"}, by=by)
+    go_live(by)
+    newer = [
+        EntryValues("synonym", "漏水", "渗漏", weight=0.9),
+        EntryValues("abbreviation", "公租房", "公共租赁住房"),
+        EntryValues("filler", "麻烦", label="end"),
+        EntryValues("term", "免申即享"),
+    ]
+    monkeypatch.setattr(dictionaries, "read_builtin_entries", lambda: iter(newer))
+
+    assert sync_builtin_entries() is not None
+
+    rules = load_rules()
+    assert rules.synonyms[0].weight == 0.9
+    assert dict(rules.abbreviations) == {"公租屋": "公共租赁住房"}
+    assert [(row.text, row.position) for row in rules.fillers] == [("麻烦", "start")]
+    assert [row.text for row in rules.terms] == ["免申即享"]
+    assert sync_builtin_entries() is None
+
+
+def test_without_a_release_the_files_of_the_product_are_used(db: None) -> None:
+    assert load_rules().release == 0
+    assert load_segmentation_dictionary() == load_default_dictionary()
+
+
+def test_a_word_for_segmentation_asks_for_an_index_that_keeps_it(
+    released: DictionaryRelease, by: User, engine: SearchEngine
+) -> None:
+    indexing.ensure_index(engine)
+    draft_new_entry(values=SYNONYM, by=by)
+    go_live(by)
+    assert not IndexVersion.objects.filter(state="building").exists()
+
+    draft_new_entry(values={"kind": "term", "text": "漏水险"}, by=by)
+    go_live(by)
+    asked = IndexVersion.objects.get(state="building")
+    assert asked.dictionary_sha256 == load_segmentation_dictionary().sha256
+    old = engine.segmenter(engine.live_index())
+    assert "漏水险" not in old.cut_words("买了漏水险")
+
+    indexing.rebuild_index()
+
+    assert "漏水险" in engine.segmenter(engine.live_index()).cut_words("买了漏水险")
+    assert not dictionaries.needs_rebuild()
+
+
+def test_words_that_come_while_an_index_is_built_get_one_of_their_own(
+    released: DictionaryRelease, by: User, engine: SearchEngine
+) -> None:
+    indexing.ensure_index(engine)
+    for word in ("漏水险", "电梯险"):
+        draft_new_entry(values={"kind": "term", "text": word}, by=by)
+        go_live(by)
+    assert IndexVersion.objects.filter(state="building").count() == 2
+
+    indexing.rebuild_index()
+
+    assert not IndexVersion.objects.filter(state="building").exists()
+    assert not dictionaries.needs_rebuild()
+    assert len(FEW) == DictionaryEntry.objects.filter(is_builtin=True).count()
