@@ -11,6 +11,7 @@ import pytest
 from pytest_django import Settings
 
 if TYPE_CHECKING:
+    from kb.models import DictionaryRelease
     from kb.search.types import SearchEngine
 
 
@@ -43,6 +44,14 @@ def _live_rules(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(live_dictionaries, "read_release", lambda: 0)
     elif "transactional_db" not in request.fixturenames and not (marker and marker.kwargs.get("transaction")):
         monkeypatch.setattr(live_dictionaries.live_rules, "_spawn", lambda work: work())
+
+
+@pytest.fixture
+def released(db: None, monkeypatch: pytest.MonkeyPatch) -> DictionaryRelease:
+    """Dictionaries in the database: four rows, released as those of the product."""
+    from tests.dictionaries import release_few
+
+    return release_few(monkeypatch)
 
 
 @pytest.fixture(autouse=True)

@@ -27,8 +27,8 @@ from kb.services.dictionary_drafts import (
     drop_drafts,
     import_drafts,
 )
+from tests.dictionaries import FEW
 from tests.factories import make_user
-from tests.kb.conftest import FEW
 
 SYNONYM = {"kind": "synonym", "text": "噪音", "other": "噪声", "weight": "0.9"}
 

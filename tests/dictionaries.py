@@ -1,4 +1,4 @@
-"""Dictionaries in the database."""
+"""Four rows as the whole product's dictionaries, for tests that change them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ FEW = (
 )
 
 
-@pytest.fixture
-def released(db: None, monkeypatch: pytest.MonkeyPatch) -> DictionaryRelease:
-    """A product that comes with four rows, and their release."""
+def release_few(monkeypatch: pytest.MonkeyPatch) -> DictionaryRelease:
     monkeypatch.setattr(dictionaries, "read_builtin_entries", lambda: iter(FEW))
     release = dictionaries.sync_builtin_entries()
     assert release is not None

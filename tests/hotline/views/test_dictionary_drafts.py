@@ -1,0 +1,68 @@
+"""The tray: what would change, and the button that makes it so."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from hotline.models import User
+from hotline.services.dictionaries import run_waiting_trials
+from kb.models import DictionaryRelease
+from kb.services.dictionary_drafts import digest_drafts, draft_new_entry
+from tests.factories import make_lookup, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def administrator(db: None) -> User:
+    return make_user("knowledge_administrator")
+
+
+@pytest.fixture
+def client(administrator: User) -> Client:
+    client = Client()
+    client.force_login(administrator)
+    return client
+
+
+def test_drafts_are_tried_and_put_live(client: Client, released: DictionaryRelease, administrator: User) -> None:
+    make_lookup(question="老房子想加电梯怎么办")
+    draft_new_entry(values={"kind": "synonym", "text": "加电梯", "other": "加装电梯"}, by=administrator)
+    tray = reverse("dictionary_drafts")
+    page = client.get(tray).content.decode()
+    assert "还没有试用过" in page
+    assert "全部生效" not in page
+
+    panel = client.post(reverse("dictionary_try"), headers={"HX-Request": "true"}).content.decode()
+    assert "正在试用" in panel
+    run_waiting_trials()
+    panel = client.get(reverse("dictionary_trial")).content.decode()
+    assert "老房子想加电梯怎么办" in panel
+    assert "全部生效" in panel
+
+    page = client.post(reverse("dictionary_live"), {"drafts": digest_drafts()}, follow=True).content.decode()
+    assert "已生效，记为第" in page
+    assert "没有待生效的草稿" in page
+
+
+def test_what_is_held_is_refused_with_its_reason(
+    client: Client, released: DictionaryRelease, administrator: User
+) -> None:
+    draft_new_entry(values={"kind": "term", "text": "漏水险"}, by=administrator)
+    address = reverse("dictionary_live")
+
+    held = client.post(address, {"drafts": digest_drafts()})
+    assert held.status_code == 409
+    assert "还没有试用过" in held.content.decode()
+    stale = client.post(address, {"drafts": "x", "override": "1", "note": "急"})
+    assert stale.status_code == 409
+    assert "重新试用" in stale.content.decode()
+
+    client.post(address, {"drafts": digest_drafts(), "override": "1", "note": "急"})
+    assert DictionaryRelease.objects.first().is_override  # type: ignore[union-attr]
+
+
+def test_agents_have_no_business_here(agent_client: Client) -> None:
+    assert agent_client.get(reverse("dictionary_drafts")).status_code == 403
