@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Count, QuerySet
+from django.db.models import Count, F, QuerySet
 from django.utils import timezone
 
 from kb import fingerprints, tasks
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 BATCH = 200
 STOPPED_AFTER = timedelta(minutes=2)
+LONGEST_REST = timedelta(minutes=30)  # after failures: 1, 2, 4 … minutes
 State = IndexVersion.State
 Progress = Callable[[IndexVersion], None]
 Revisions = dict[int, int]
@@ -82,15 +83,17 @@ def request_rebuild() -> IndexVersion:
     if index is None:
         index = _name_index(engine, dictionary)
         index.save()
+    else:  # whoever asks has perhaps removed what made it fail
+        IndexVersion.objects.filter(pk=index.pk).update(failures=0, failed_at=None)
     tasks.enqueue(tasks.reindex_all)
     return index
 
 
 def is_rebuild_waiting() -> bool:
-    """Whether a rebuild was asked for, or has stopped, and nobody is at it."""
+    """Whether a rebuild was asked for, or has stopped, and nobody is at it; what failed rests first."""
     building = IndexVersion.objects.filter(state=State.BUILDING, engine=get_search_engine().name)
     running = building.filter(heartbeat_at__gt=timezone.now() - STOPPED_AFTER)
-    return building.exists() and not running.exists()
+    return any(not _rests(index) for index in building) and not running.exists()
 
 
 def rebuild_index(
@@ -115,7 +118,9 @@ def rebuild_index(
         previous = _go_live(engine, index, revisions)
         reconcile_index(name=index.name)  # what changed between the comparison and the swap
     except Exception as error:
-        IndexVersion.objects.filter(pk=index.pk).update(error=str(error)[:2000], heartbeat_at=None)
+        IndexVersion.objects.filter(pk=index.pk).update(
+            error=str(error)[:2000], heartbeat_at=None, failures=F("failures") + 1, failed_at=timezone.now()
+        )
         raise
     _retire_old(engine)
     return RebuildOutcome(index, previous, repaired)
@@ -194,6 +199,12 @@ def _expected_fingerprints() -> Iterator[tuple[int, str]]:
     for version in versions.prefetch_related("departments").iterator(chunk_size=2000):
         codes = [department.code for department in version.departments.all()]
         yield version.pk, f"{fingerprint_of(version, codes, version.passage_count)}:{version.passage_count}"
+
+
+def _rests(index: IndexVersion) -> bool:
+    """Whether its rebuild has failed so lately, or so often, that it is not yet tried again."""
+    rest = min(timedelta(minutes=2 ** min(max(index.failures - 1, 0), 10)), LONGEST_REST)
+    return index.failed_at is not None and timezone.now() < index.failed_at + rest
 
 
 def _put_documents(engine: SearchEngine, index: str, document_ids: list[int]) -> None:

@@ -26,6 +26,8 @@ class IndexVersion(models.Model):
     last_document_id = models.BigIntegerField("处理到的政策", default=0)
     passages = models.PositiveIntegerField("段落数", default=0)
     error = models.TextField("错误", blank=True)
+    failures = models.PositiveSmallIntegerField("失败次数", default=0)
+    failed_at = models.DateTimeField("最近失败", null=True, blank=True)
     started_at = models.DateTimeField("开始", auto_now_add=True)
     live_at = models.DateTimeField("启用", null=True, blank=True)
     heartbeat_at = models.DateTimeField("最近进度", null=True, blank=True)

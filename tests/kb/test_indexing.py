@@ -218,6 +218,40 @@ def test_rebuild_asked_for_without_a_broker_is_done_by_the_sweep(
     assert not indexing.is_rebuild_waiting()
 
 
+def test_rebuild_that_fails_is_tried_ever_less_often_until_somebody_asks(
+    engine: SearchEngine, lift: DocumentVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("disk full")
+
+    asked = indexing.request_rebuild()
+    rests = []
+    with monkeypatch.context() as patch:
+        patch.setattr(indexing, "_fill", fail)
+        for _ in range(7):
+            with pytest.raises(RuntimeError):
+                tasks.reindex_all()
+            assert not indexing.is_rebuild_waiting()
+            failed_at = timezone.now()
+            minutes = next(
+                count for count in range(100) if _waits_after(asked, failed_at - timedelta(minutes=count, seconds=1))
+            )
+            rests.append(minutes)
+
+    assert rests == [1, 2, 4, 8, 16, 30, 30]
+    IndexVersion.objects.filter(pk=asked.pk).update(failed_at=timezone.now())
+    assert not indexing.is_rebuild_waiting()
+    indexing.request_rebuild()
+    assert indexing.is_rebuild_waiting()
+    tasks.reindex_all()
+    assert engine.live_index() == asked.name
+
+
+def _waits_after(index: IndexVersion, failed_at: object) -> bool:
+    IndexVersion.objects.filter(pk=index.pk).update(failed_at=failed_at)
+    return indexing.is_rebuild_waiting()
+
+
 def test_sweep_builds_nothing_that_nobody_asked_for(engine: SearchEngine, lift: DocumentVersion) -> None:
     tasks.reindex_all()
     assert not IndexVersion.objects.exists()
