@@ -56,7 +56,7 @@ def _settle(run: GoldenRun, override: str) -> str:
     if not override.strip():
         run.state = run.State.HELD
         run.save()
-        return run.error or f"标准问题的{'、'.join(name_codes(run.fallen, FIGURES))}下降。"
+        return run.error or f"标准问题的 {'、'.join(name_codes(run.fallen, FIGURES))} 下降。"
     with transaction.atomic():
         run.override_note = override.strip()[:200]
         record_event(action="golden_override", subject=run, by=None, note=run.override_note, fallen=run.fallen)

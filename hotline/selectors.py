@@ -12,6 +12,7 @@ from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 from hotline import labels, presentation
 from hotline.masking import mask_personal_data
 from hotline.models import APIKey, Feedback, Lookup, Result, ResultPassage, SecondaryReview, Ticket, User
+from hotline.review_policy import QUALITY_SAMPLE
 from hotline.services.lookups import readable_departments
 from kb.models import DocumentVersion, Passage
 from kb.selectors import permitted_versions
@@ -58,6 +59,11 @@ class LookupPage:
     @property
     def is_reranked(self) -> bool:
         return self.lookup.is_final and any(card.result.log_odds is not None for card in self.cards)
+
+    @property
+    def doubts(self) -> list[str]:
+        """What an agent should look at; that the lookup was drawn for review is no doubt."""
+        return [name for name in self.reasons if name != labels.REASONS[QUALITY_SAMPLE]]
 
     @property
     def other_wordings(self) -> list[str]:

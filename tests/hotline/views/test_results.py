@@ -199,3 +199,14 @@ def test_queries_do_not_grow_with_results(
     for lookup in (few, many):
         with django_assert_num_queries(9):
             agent_client.get(reverse(address, args=[lookup.pk]))
+
+
+def test_a_lookup_drawn_at_random_is_no_doubt_to_the_agent(agent_client: Client) -> None:
+    lookup = make_lookup([make_version()], scores=[1.0], reasons=["quality_sample"])
+
+    assert "请核对" not in fetch(agent_client, lookup)[1]
+    lookup.reasons = ["small_score_gap", "quality_sample"]
+    lookup.save()
+    page = fetch(agent_client, lookup)[1]
+    assert "请核对" in page
+    assert "随机抽检" not in page

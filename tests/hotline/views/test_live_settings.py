@@ -1,0 +1,153 @@
+"""Live settings: proposed, held, overridden, undone; thresholds as verdicts ask for them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from hotline import golden
+from hotline.live_settings import get_live_settings
+from hotline.models import GoldenRun, SavedSettings, SecondaryReview, User
+from hotline.rerankers import load_lexical_model
+from hotline.services.golden_questions import add_golden_question
+from kb.models import DocumentVersion
+from kb.search.types import SearchEngine
+from tests.factories import make_lookup, make_user, make_version
+from tests.policies import publish_samples
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def administrator(db: None) -> User:
+    return make_user("knowledge_administrator")
+
+
+@pytest.fixture
+def client(administrator: User, sign_in: Callable[[User], Client]) -> Client:
+    return sign_in(administrator)
+
+
+@pytest.fixture
+def policies(engine: SearchEngine, administrator: User) -> dict[str, DocumentVersion]:
+    policies = publish_samples()
+    add_golden_question(question="加装电梯补贴多少钱", document_ids=[policies["lift"].document_id], by=administrator)
+    return policies
+
+
+def propose(client: Client, **data: str) -> str:
+    values = {"b-reranker": "lexical", "note": "试试词法"}
+    return client.post(reverse("lab_settings"), {**values, **data}, follow=True).content.decode()
+
+
+@pytest.mark.usefixtures("policies")
+def test_settings_go_live_with_who_why_and_figures(client: Client, administrator: User) -> None:
+    page = propose(client)
+
+    assert "标准问题的指标没有下降" in page
+    assert "试试词法" in page
+    assert str(administrator) in page
+    assert "Top-1 100.0" in page
+    assert get_live_settings().reranker == "lexical"
+
+
+@pytest.mark.usefixtures("policies")
+def test_held_settings_wait_for_a_reason(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(golden, "find_fallen", lambda before, after: ("top1", "mrr5"))
+    page = propose(client)
+    run = GoldenRun.objects.get()
+    address = reverse("lab_golden_override", args=[run.pk])
+
+    assert "已拦下" in page
+    assert "Top-1、MRR@5 下降" in page
+    assert get_live_settings().reranker == "configured"
+    assert client.post(address, {"note": " "}).status_code == 400
+    assert "已拦下" in client.get(reverse("lab_settings")).content.decode()
+
+    page = client.post(address, {"note": "业务同意"}, follow=True).content.decode()
+    assert "已生效" in page
+    assert "放行" in page
+    assert get_live_settings().reranker == "lexical"
+    assert client.post(address, {"note": "再来"}).status_code == 409
+
+
+@pytest.mark.usefixtures("policies")
+def test_held_settings_are_dropped(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(golden, "find_fallen", lambda before, after: ("top1",))
+    propose(client)
+
+    page = client.post(reverse("lab_golden_drop", args=[GoldenRun.objects.get().pk]), follow=True).content.decode()
+
+    assert "线上不变" in page
+    assert not SavedSettings.objects.exists()
+
+
+@pytest.mark.usefixtures("policies")
+def test_settings_are_undone(client: Client) -> None:
+    propose(client)
+    first = SavedSettings.objects.get()
+    propose(client, **{"b-reranker": "none"})
+    assert get_live_settings().reranker == "none"
+
+    client.post(reverse("settings_restore", args=[first.pk]))
+    assert get_live_settings().reranker == "lexical"
+    client.post(reverse("settings_restore", args=[0]))
+    assert get_live_settings().reranker == "configured"
+
+
+def test_bad_settings_are_refused(client: Client) -> None:
+    assert "没有要保存的改动" in propose(client, **{"b-reranker": "configured"})
+    assert "首位占比阈值应在 0 与 1 之间" in propose(client, **{"b-first_share_threshold": "7"})
+
+
+def test_run_says_how_far_it_is_and_then_loads_the_page_again(client: Client) -> None:
+    run = GoldenRun.objects.create(kind="settings", state="running", questions=40, done=25, proposal={"settings": {}})
+    address = reverse("lab_golden_run", args=[run.pk])
+
+    page = client.get(address).content.decode()
+    assert "25 / 80" in page
+    assert 'hx-trigger="every 2s"' in page
+    GoldenRun.objects.filter(pk=run.pk).update(state="held")
+    assert client.get(address, headers={"HX-Request": "true"})["HX-Refresh"] == "true"
+
+
+def judge_lookups(count: int) -> None:
+    """Verdicts on lookups whose first is right the surer the greater its share; half of the sure ones were drawn."""
+    source = random.Random(5)
+    versions = [make_version("甲办法"), make_version("乙办法")]
+    revision = load_lexical_model().revision
+    for _ in range(count):
+        share = source.random()
+        lookup = make_lookup(versions, scores=[1.0, 0.5], first_share=share, reranker_revision=revision)
+        chance = 1.0 if share < 0.4 else 0.5
+        review = SecondaryReview.objects.create(lookup=lookup, state="decided", verdict="confirmed", chance=chance)
+        review.picked.add(lookup.results.get(rank=1 if share > 0.5 or source.random() < 0.3 else 2))
+
+
+def test_too_few_verdicts_say_so(client: Client) -> None:
+    page = client.get(reverse("lab_thresholds")).content.decode()
+
+    assert "只有 0 条复核结论，至少需要 100 条" in page
+    assert "采用建议的阈值" not in page
+    assert client.post(reverse("lab_thresholds")).status_code == 400
+
+
+def test_learned_threshold_is_shown_as_a_curve_and_goes_live(client: Client) -> None:
+    judge_lookups(130)
+    page = client.get(reverse("lab_thresholds")).content.decode()
+
+    assert "<polyline" in page
+    assert "采用建议的阈值" in page
+    client.post(reverse("lab_thresholds"), {"target": "10"})
+    threshold = get_live_settings().first_share_threshold
+    assert threshold is not None
+    assert 0.2 < threshold <= 0.55
+    assert "学习阈值" in SavedSettings.objects.get().note
+
+
+def test_target_out_of_range_is_said(client: Client) -> None:
+    assert client.get(reverse("lab_thresholds"), {"target": "99"}).status_code == 400
