@@ -14,7 +14,10 @@ if TYPE_CHECKING:  # the framework's views name these classes in their own impor
 
 
 class KeyRateThrottle(SimpleRateThrottle):
-    """Counted by key, else by person, else by address."""
+    """Counted by key, else by person, else by address. Not at all while Redis is away: the limit protects the desk
+
+    from a caller that runs wild, and a call that is answered too often does less harm than one that is turned away.
+    """
 
     scope = "key"
 

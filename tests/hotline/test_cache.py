@@ -14,6 +14,7 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from hotline import rerankers
+from hotline.api.throttling import KeyRateThrottle
 from hotline.models import APIKey
 from kb.search.types import SearchEngine
 from reranking.cache import RedisScoreCache
@@ -116,3 +117,16 @@ def test_values_are_kept_in_a_real_redis(settings: Settings, redis_url: str) -> 
     assert cache.get_many(["forgiving-cache-test", "forgiving-none"]) == {"forgiving-cache-test": {"a": [1]}}
     assert cache.delete("forgiving-cache-test") is True
     assert cache.get("forgiving-cache-test") is None
+
+
+@pytest.mark.django_db
+def test_without_redis_no_caller_is_throttled(
+    settings: Settings, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(KeyRateThrottle, "rate", "1/min", raising=False)
+    client = make_client(APIKey.Scope.DOCUMENTS_READ)
+    throttled = [client.get("/api/v1/documents").status_code for _ in range(2)]
+    use_redis(settings, closed_port)
+    free = [client.get("/api/v1/documents").status_code for _ in range(2)]
+
+    assert (throttled, free) == ([200, 429], [200, 200])

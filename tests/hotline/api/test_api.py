@@ -87,6 +87,14 @@ def test_lookup_is_read_with_scores_gap_and_highlights(
     assert passage["passage"]["text"][highlight["start"] : highlight["end"]] == highlight["text"]
 
 
+def test_lookup_says_how_its_question_was_understood(client: APIClient, policies: Policies) -> None:
+    body = client.post("/api/v1/lookups", {"question": "请问楼上漏水多久维修"}).json()
+
+    assert ("filler:请问", "") in [(step["key"], step["after"]) for step in body["steps"]]
+    assert body["without"] == []
+    assert set(body["rule_versions"]) >= {"fillers", "synonyms"}
+
+
 def test_asking_and_reading_load_no_whole_texts(
     client: APIClient, policies: Policies, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
