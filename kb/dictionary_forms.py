@@ -43,14 +43,16 @@ class ImportForm(forms.Form):
 
 
 def _make_field(kind: Kind, name: str, label: str) -> forms.Field:
-    required = name == "text" or name in kind.needs
+    """The browser says what must be filled in; the service says it once more, in one sentence."""
     if name == "label" and kind.choices:
         return forms.ChoiceField(label=label, choices=list(kind.choices.items()))
     if name == "both":
         return forms.BooleanField(label=label, required=False, help_text="两种说法可以互换")
     if name == "weight":
         widget = forms.NumberInput(attrs={"step": "0.05", "min": "0.05", "max": "1"})
-        return forms.FloatField(label=label, widget=widget, initial=1)
+        return forms.CharField(label=label, required=False, widget=widget, initial=1)
     if name == "frequency":
-        return forms.IntegerField(label=label, required=False, help_text="不填则取刚好成词的词频")
-    return forms.CharField(label=label, required=required, max_length=LONGEST[name])
+        number = forms.NumberInput(attrs={"min": "1"})
+        return forms.CharField(label=label, required=False, widget=number, help_text="不填则取刚好成词的词频")
+    text = forms.TextInput(attrs={"required": True} if name == "text" or name in kind.needs else {})
+    return forms.CharField(label=label, required=False, widget=text, max_length=LONGEST[name])
