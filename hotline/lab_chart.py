@@ -52,12 +52,12 @@ def draw_scores(log_odds: Sequence[float], *, calibrated: bool, threshold: float
     if calibrated:
         values = [sigmoid(value) for value in log_odds]
         low, high, line = 0.0, 1.0, sigmoid(edge)
-        lines = ((0.0, "0"), (0.5, "0.5"), (1.0, "1"))
+        lines = [(0.0, "0"), (0.5, "0.5"), (1.0, "1")]
         title = "各候选的相关度"
     else:
         values = [value - best for value in log_odds]
         low, high, line = min(values[-1], -threshold), 0.0, -threshold
-        lines = ((0.0, "0"), (low, f"{low:.1f}"))
+        lines = [(0.0, "0"), (low, f"{low:.1f}")]
         title = "各候选与第一名的分差"
     kinds = ["first", *("close" if value > edge else "other" for value in log_odds[1:])]
     said = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.http import urlencode
 
 from hotline.explanations import name_ranking
 from hotline.lab_pages import RERANKERS, REWRITES, list_indexes
@@ -101,6 +102,16 @@ def list_templates() -> list[tuple[str, str]]:
     own = dict(InstructionTemplate.objects.values_list("key", "label"))
     built_in = {key: template.label for key, template in INSTRUCTION_TEMPLATES.items()}
     return list({**built_in, **own}.items())
+
+
+def settings_query(prefix: str, value: RetrievalSettings) -> str:
+    """The part of an address from which `SettingsForm` with this prefix reads the settings again."""
+    given = {
+        f"{prefix}-{name}": part
+        for name, part in settings_initial(value).items()
+        if name in SettingsForm.base_fields and part not in (None, "", [])
+    }
+    return urlencode(given, doseq=True)
 
 
 def settings_initial(value: RetrievalSettings) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from hotline.lab_pages import describe_movement
+from hotline.lab_columns import describe_movement
 from hotline.models import LabRow, LabRun
 from hotline.retrieval_settings import RANKINGS, RERANKERS, REWRITES, RetrievalSettings, SettingsError
 from hotline.services.tickets import QUESTION_LIMIT
@@ -31,9 +31,10 @@ class SettingsShapeSerializer(serializers.Serializer[Any]):
 class SettingsField(serializers.JSONField):
     """Settings as JSON, to RetrievalSettings."""
 
-    def to_internal_value(self, data: Any) -> RetrievalSettings:
+    def to_internal_value(self, data: Any) -> Any:
+        content: Any = super().to_internal_value(data)
         try:
-            return RetrievalSettings.from_json(super().to_internal_value(data))
+            return RetrievalSettings.from_json(content)
         except SettingsError as error:
             raise serializers.ValidationError(str(error), code="invalid_settings") from error
 

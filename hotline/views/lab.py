@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
@@ -9,12 +10,15 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from hotline import lab_pages
 from hotline.errors import DeskError
 from hotline.forms import first_error
-from hotline.lab_forms import GapForm, QuestionForm, SettingsForm, TemplateForm, settings_initial
+from hotline.instructions import instruction_text
+from hotline.lab_columns import build_columns
+from hotline.lab_forms import GapForm, QuestionForm, SettingsForm, TemplateForm, settings_initial, settings_query
 from hotline.live_settings import get_live_settings
 from hotline.models import KnowledgeGap
 from hotline.retrieval_settings import RetrievalSettings
@@ -33,7 +37,13 @@ def compare(request: HttpRequest) -> HttpResponse:
     """`?q=…&a-…&b-…`: the address is all there is, and can be sent to others."""
     question = QuestionForm(request.GET)
     sides = {"a": read_side(request, "a", FIRST_STAGE), "b": read_side(request, "b", get_live_settings())}
-    context: dict[str, Any] = {"form": question, "a": sides["a"], "b": sides["b"], "here": "compare"}
+    context: dict[str, Any] = {
+        "form": question,
+        "a": sides["a"],
+        "b": sides["b"],
+        "sandbox": _sandbox_address(request),
+        "here": "compare",
+    }
     forms = [question, *sides.values()]
     if not all(form.is_valid() for form in forms):
         return render(request, "lab/compare.html", {**context, "has_errors": True}, status=400)
@@ -47,7 +57,7 @@ def compare(request: HttpRequest) -> HttpResponse:
             run_trial(asked, side.cleaned_data["settings"], as_of=as_of, departments=departments)
             for side in sides.values()
         ]
-        columns = lab_pages.build_columns(trials, as_of=as_of, departments=departments)
+        columns = build_columns(trials, as_of=as_of, departments=departments)
     except DeskError as error:
         return render(request, "lab/compare.html", {**context, "error": str(error)}, status=error.status)
     return render(request, "lab/compare.html", {**context, "columns": columns, "asked": trials[0].question})
@@ -85,6 +95,14 @@ def close_gap(request: HttpRequest, pk: int) -> HttpResponse:
     laboratory.close_gap(gap=get_object_or_404(KnowledgeGap, pk=pk), by=request.user)
     messages.success(request, "已标为处理。")
     return redirect("lab_gaps")
+
+
+def _sandbox_address(request: HttpRequest) -> str:
+    """The same question, the same reranker in both columns, and on the right an instruction to be edited."""
+    live = get_live_settings()
+    tried = replace(live, instruction=instruction_text(live.instruction or "general") or "")
+    asked = urlencode({"q": request.GET.get("q", "")})
+    return f"{asked}&{settings_query('a', live)}&{settings_query('b', tried)}"
 
 
 def read_side(request: HttpRequest, prefix: str, usual: RetrievalSettings) -> SettingsForm:

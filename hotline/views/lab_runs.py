@@ -13,7 +13,7 @@ from hotline import lab_pages
 from hotline.errors import DeskError
 from hotline.forms import first_error
 from hotline.lab_export import NAMES, export_rows
-from hotline.lab_forms import RowsForm, RunForm, SettingsForm
+from hotline.lab_forms import RowsForm, RunForm, SettingsForm, settings_query
 from hotline.live_settings import get_live_settings
 from hotline.models import LabRun
 from hotline.question_files import FEWEST, MOST
@@ -129,6 +129,7 @@ def _describe(run: LabRun) -> dict[str, Any]:
         "settings": lab_pages.describe_settings(settings),
         "baseline": lab_pages.describe_settings(baseline),
         "is_same": settings == baseline,
+        "address": f"{settings_query('a', baseline)}&{settings_query('b', settings)}",
         "formats": list(NAMES.items()),
         **lab_pages.summarize_run(run),
     }

@@ -1,0 +1,179 @@
+"""The laboratory: two settings side by side, instructions, knowledge gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from pytest_django import Settings
+
+from hotline import trials
+from hotline.models import InstructionTemplate, KnowledgeGap, Lookup, User
+from kb.models import DocumentVersion
+from kb.search.types import SearchEngine
+from reranking.types import Ranking, RankingRequest
+from tests.factories import make_user
+from tests.hotline.conftest import FakeReranker
+from tests.policies import publish_samples
+
+pytestmark = pytest.mark.django_db
+QUESTION = "云岚市楼上漏水物业不管，多久维修"
+Policies = dict[str, DocumentVersion]
+
+
+@pytest.fixture
+def policies(db: None, engine: SearchEngine) -> Policies:
+    return publish_samples()
+
+
+@pytest.fixture
+def administrator_client(sign_in: Callable[[User], Client]) -> Client:
+    return sign_in(make_user("knowledge_administrator"))
+
+
+def fetch(client: Client, **query: str | list[str]) -> str:
+    response = client.get(reverse("lab"), query)
+    assert response.status_code == 200, response.content.decode()
+    return response.content.decode()
+
+
+def test_agents_have_no_laboratory(agent_client: Client, reviewer_client: Client) -> None:
+    for name in ("lab", "lab_runs", "lab_gaps"):
+        assert agent_client.get(reverse(name)).status_code == 403
+        assert reviewer_client.get(reverse(name)).status_code == 200
+    assert "实验台" not in agent_client.get(reverse("console")).content.decode()
+
+
+def test_first_stage_stands_beside_the_live_settings(reviewer_client: Client, policies: Policies) -> None:
+    page = fetch(reviewer_client, q=QUESTION)
+
+    left, right = page.split('aria-label="右列"')
+    assert "没有重排，只有初筛次序" in left
+    assert "词法重排" in right
+    assert "云岚市物业管理条例" in left
+    assert "云岚市物业管理条例" in right
+    assert 'class="moved same' in right
+    assert 'class="moved' not in left
+    assert not Lookup.objects.exists()
+
+
+def test_scores_are_explained(reviewer_client: Client, policies: Policies) -> None:
+    page = fetch(reviewer_client, q=QUESTION)
+
+    assert "得分由来" in page
+    assert "值 × 权重" in page
+    assert "初筛·融合" in page
+    assert 'class="token">漏水' in page
+    assert 'role="img" aria-label="各候选与第一名的分差' in page
+
+
+def test_address_holds_the_settings(reviewer_client: Client, policies: Policies) -> None:
+    page = fetch(
+        reviewer_client,
+        q=QUESTION,
+        **{"a-reranker": "lexical", "b-reranker": "lexical", "b-rankings": ["words"], "b-instruction": "找出期限"},
+    )
+
+    assert "词元 1/6 路" in page
+    assert "它不读指令" in page
+    assert "\n找出期限</textarea>" in page
+
+
+def test_neural_reranker_reads_the_instruction_and_is_advised_on(
+    reviewer_client: Client, policies: Policies, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.RERANKER = "qwen"
+
+    @dataclass
+    class Reading(FakeReranker):
+        calibrated: bool = True
+
+        def rank(self, requests: Sequence[RankingRequest]) -> list[Ranking]:
+            """Puts what the instruction names on top; everything is about as relevant."""
+            self.score = lambda query, c: 3.1 if (requests[0].instruction or "") in c.title else 3.0
+            return super().rank(requests)
+
+    monkeypatch.setattr(trials, "QueuedReranker", lambda wait_seconds: Reading())
+    page = fetch(
+        reviewer_client,
+        q=QUESTION,
+        **{"a-reranker": "configured", "b-reranker": "configured", "b-instruction": "公共租赁"},
+    )
+
+    left, right = page.split('aria-label="右列"')
+    assert right.index("云岚市公共租赁住房办法") < right.index("云岚市物业管理条例")
+    assert "比左列上升" in right
+    assert "P(yes) 0.95" in right
+    assert "各候选的相关度" in right
+    assert "它不读指令" not in right
+    assert "问题太宽，请问清是哪个地区（云岚市、青溪区）" in left
+    assert "会送二次校验" in left
+
+
+def test_movements_are_marked_against_the_left(reviewer_client: Client, policies: Policies) -> None:
+    page = fetch(
+        reviewer_client, q="云岚市租金", **{"a-reranker": "none", "a-rankings": ["unigrams"], "b-reranker": "none"}
+    )
+
+    assert page.count('class="moved') == 3
+
+
+def test_wrong_settings_are_said_and_kept(reviewer_client: Client, policies: Policies) -> None:
+    response = reviewer_client.get(reverse("lab"), {"q": QUESTION, "b-gap_base_threshold": "-3"})
+
+    page = response.content.decode()
+    assert response.status_code == 400
+    assert "分差阈值应在 0 与 100 之间" in page
+    assert QUESTION in page
+    assert reviewer_client.get(reverse("lab"), {"q": QUESTION, "b-index": "nothing"}).status_code == 400
+
+
+def test_search_engine_that_is_away_is_said_in_place(reviewer_client: Client, settings: Settings) -> None:
+    settings.SEARCH_URL = "file:///nonexistent/index"
+    response = reviewer_client.get(reverse("lab"), {"q": QUESTION})
+
+    assert response.status_code == 503
+    assert "检索服务暂时不可用" in response.content.decode()
+    assert QUESTION in response.content.decode()
+
+
+def test_nothing_found_is_said(reviewer_client: Client, policies: Policies) -> None:
+    assert "没有找到相关政策" in fetch(reviewer_client, q="龘靐齉")
+
+
+def test_instruction_is_saved_as_template(administrator_client: Client, reviewer_client: Client) -> None:
+    sent = {"key": "deadline", "label": "办理期限", "text": "找出写明期限的条文", "query": "q=a&b-template=deadline"}
+    assert reviewer_client.post(reverse("lab_instructions"), sent).status_code == 403
+    response = administrator_client.post(reverse("lab_instructions"), sent)
+
+    assert response["Location"] == f"{reverse('lab')}?q=a&b-template=deadline"
+    assert InstructionTemplate.objects.get(key="deadline").text == "找出写明期限的条文"
+    assert "办理期限" in fetch(reviewer_client)
+    wrong = administrator_client.post(reverse("lab_instructions"), {**sent, "key": "期限"})
+    assert wrong.status_code == 400
+    assert "代码只能用字母" in wrong.content.decode()
+
+
+def test_knowledge_gap_is_noted_masked_and_closed(administrator_client: Client, reviewer_client: Client) -> None:
+    sent = {"question": "宠物医保吗，13812345678", "note": "没有相关政策"}
+    reviewer_client.post(reverse("lab_gaps"), sent)
+    reviewer_client.post(reverse("lab_gaps"), sent)
+
+    gap = KnowledgeGap.objects.get()
+    assert "138****5678" in gap.question
+    assert "没有相关政策" in reviewer_client.get(reverse("lab_gaps")).content.decode()
+    assert reviewer_client.post(reverse("lab_gap_close", args=[gap.pk])).status_code == 403
+    administrator_client.post(reverse("lab_gap_close", args=[gap.pk]))
+    assert "没有待补充的知识缺口" in reviewer_client.get(reverse("lab_gaps")).content.decode()
+    assert "宠物医保" in reviewer_client.get(reverse("lab_gaps"), {"state": "closed"}).content.decode()
+    assert administrator_client.post(reverse("lab_gap_close", args=[gap.pk])).status_code == 409
+
+
+def test_empty_gap_is_refused(reviewer_client: Client) -> None:
+    response = reviewer_client.post(reverse("lab_gaps"), {"question": " "})
+
+    assert response.status_code == 400
+    assert "请写问题。" in response.content.decode()
