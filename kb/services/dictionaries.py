@@ -40,7 +40,7 @@ def release_drafts(
         raise KnowledgeError("没有待生效的草稿。", code="no_drafts")
     if digest_drafts() != drafts_sha256:
         raise WrongVersionState("草稿在这期间有变化，请重新试用后再生效。")
-    release = DictionaryRelease.objects.create(
+    release = DictionaryRelease.objects.create(  # type: ignore[misc]
         by=by, note=note[:500], comparison=dict(comparison or {}), is_override=is_override
     )
     states = [(draft.entry or DictionaryEntry(), _state_of(draft), draft.by) for draft in drafts]
@@ -65,7 +65,7 @@ def restore_release(*, release: DictionaryRelease, by: AbstractBaseUser | None, 
     changed = [(entry, state, who) for entry, state, who in states if {**_snapshot(entry), **state} != _snapshot(entry)]
     if not changed:
         raise KnowledgeError(f"现在的词典与第 {release.pk} 版相同。", code="nothing_to_restore")
-    made = DictionaryRelease.objects.create(
+    made = DictionaryRelease.objects.create(  # type: ignore[misc]
         by=by, origin=Origin.RESTORED, note=note[:500] or f"恢复到第 {release.pk} 版"
     )
     _apply(made, changed)
@@ -84,7 +84,7 @@ def sync_builtin_entries(*, by: AbstractBaseUser | None = None) -> DictionaryRel
     states = list(_compare_builtin(wanted))
     if not states:
         return None
-    release = DictionaryRelease.objects.create(
+    release = DictionaryRelease.objects.create(  # type: ignore[misc]
         by=by, origin=Origin.BUILTIN, note="随产品的词典" if is_first else "随产品升级"
     )
     _apply(release, states, with_history=not is_first)
@@ -130,14 +130,16 @@ def _apply(
     with_history: bool = True,
 ) -> None:
     """Give each entry its new values and note what changed. Raises KnowledgeError where two entries collide."""
-    new, known, changes = [], [], []
+    new: list[DictionaryEntry] = []
+    known: list[DictionaryEntry] = []
+    changes: list[DictionaryChange] = []
     for entry, state, by in states:
         before = _snapshot(entry) if entry.pk else None
         for name, value in state.items():
             setattr(entry, name, value)
         entry.updated_by = by  # type: ignore[assignment]
         (known if entry.pk else new).append(entry)
-        changes.append(DictionaryChange(release=release, entry=entry, before=before, after=_snapshot(entry), by=by))
+        changes.append(DictionaryChange(release=release, entry=entry, before=before, after=_snapshot(entry), by=by))  # type: ignore[misc]
     try:
         with transaction.atomic():
             DictionaryEntry.objects.bulk_update(known, [*STORED, "updated_by"], batch_size=BATCH)

@@ -56,7 +56,7 @@ def draft_new_entry(*, values: Mapping[str, Any], by: AbstractBaseUser | None) -
     if _drafts_like(wanted).exists() or (entry and DictionaryDraft.objects.filter(entry=entry).exists()):
         raise EntryKnown(f"“{wanted.text}”已有草稿，请在待生效中修改。")
     action = Action.REVIVE if entry else Action.ADD
-    return DictionaryDraft.objects.create(**wanted._asdict(), action=action, entry=entry, by=by)
+    return DictionaryDraft.objects.create(**wanted._asdict(), action=action, entry=entry, by=by)  # type: ignore[misc]
 
 
 @transaction.atomic
@@ -120,12 +120,12 @@ def import_drafts(
     for entry_values in wanted.values():
         entry = live.get(entry_values.key)
         if entry is None:
-            added.append(DictionaryDraft(**entry_values._asdict(), action=Action.ADD, by=by))
+            added.append(DictionaryDraft(**entry_values._asdict(), action=Action.ADD, by=by))  # type: ignore[misc]
         elif entry.is_live and EntryValues(**entry.values) == entry_values:
             unchanged += 1
         else:
             action = Action.CHANGE if entry.is_live else Action.REVIVE
-            changed.append(DictionaryDraft(**entry_values._asdict(), action=action, entry=entry, by=by))
+            changed.append(DictionaryDraft(**entry_values._asdict(), action=action, entry=entry, by=by))  # type: ignore[misc]
     if not refusals or keep_good:
         _replace_drafts(wanted.keys(), [*added, *changed])
     return ImportOutcome(len(added), len(changed), unchanged, tuple(refusals))
