@@ -56,7 +56,8 @@ def name_instruction(value: str) -> str:
 
 def list_indexes() -> list[tuple[str, str]]:
     """The indexes that can be searched, live first, with their Chinese."""
-    kept = IndexVersion.objects.filter(state__in=[IndexVersion.State.LIVE, IndexVersion.State.PREVIOUS])
+    states = [IndexVersion.State.LIVE, IndexVersion.State.PREVIOUS, IndexVersion.State.HELD]
+    kept = IndexVersion.objects.filter(state__in=states)
     rows = [(index.name, f"{index.name}（{index.get_state_display()}）") for index in kept.order_by("-live_at", "-id")]
     return [("", "线上索引"), *rows]
 
