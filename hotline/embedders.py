@@ -75,7 +75,7 @@ def load_embedder(location: str) -> Embedder:
         return KnowledgeEmbedder(
             QwenEmbedder(
                 location,
-                source=settings.RERANKER_SOURCE,
+                source=settings.RERANKER_SOURCE,  # type: ignore[arg-type]  # checked at start-up
                 device=settings.RERANKER_DEVICE,
                 dtype=settings.RERANKER_DTYPE,
                 threads=settings.RERANKER_THREADS or None,

@@ -251,7 +251,7 @@ def pack_rows(rows: Rows) -> bytes:
     return rows.astype("<f2").tobytes()
 
 
-def unpack_rows(data: bytes, dimension: int) -> Rows:
+def unpack_rows(data: bytes | memoryview, dimension: int) -> Rows:
     """Float32 [passages, dimension], of length 1 again after the rounding."""
     rows = np.frombuffer(bytes(data), dtype="<f2").reshape(-1, dimension).astype(np.float32)
     scaled: Rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
