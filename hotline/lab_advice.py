@@ -38,11 +38,12 @@ def advise(
     is_reranked: bool,
     gap: float | None,
     threshold: float,
+    is_sent: bool,
     top: Sequence[Described],
 ) -> list[Advice]:
     """`relevance`: P(yes) best first; only a calibrated reranker's levels mean anything.
 
-    `top`: the documents of the first TOP scores.
+    `is_sent`: whether the lookup goes to secondary review. `top`: the documents of the first TOP scores.
     """
     if not is_reranked:
         return [Advice("unordered", "没有重排，只有初筛次序：名次说明不了有多相关。")]
@@ -67,7 +68,11 @@ def advise(
             )
     if gap is not None and gap < threshold:
         found.append(
-            Advice("secondary_review", f"前两名分差 {gap:.2f}，低于阈值 {threshold:.2f}：难分高下，会送二次校验。")
+            Advice(
+                "secondary_review",
+                f"前两名分差 {gap:.2f}，低于阈值 {threshold:.2f}：难分高下，"
+                f"{'会送二次校验' if is_sent else '宜再核对；按现行规则不自动送二次校验'}。",
+            )
         )
     return found or [Advice("clear", "次序清楚，没有需要提醒的。")]
 

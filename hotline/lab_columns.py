@@ -163,6 +163,7 @@ def _advise(
         is_reranked=trial.reranker is not None,
         gap=trial.decision.gap,
         threshold=trial.decision.threshold,
+        is_sent=trial.decision.needs_review,
         top=[
             Described(
                 version.title, version.region, version.category, str(levels[version.level]) if version.level else ""

@@ -14,7 +14,9 @@ TOP = (
 
 
 def kinds(relevance: list[float | None], *, calibrated: bool = True, gap: float | None = 5.0) -> list[str]:
-    found = advise(relevance=relevance, calibrated=calibrated, is_reranked=True, gap=gap, threshold=0.8, top=TOP)
+    found = advise(
+        relevance=relevance, calibrated=calibrated, is_reranked=True, gap=gap, threshold=0.8, is_sent=True, top=TOP
+    )
     return [advice.kind for advice in found]
 
 
@@ -43,13 +45,23 @@ def test_small_gap_means_secondary_review() -> None:
     assert kinds([0.9], gap=None) == ["clear"]
 
 
+@pytest.mark.parametrize(("is_sent", "said"), [(True, "会送二次校验"), (False, "不自动送二次校验")])
+def test_whether_it_is_sent_is_said(is_sent: bool, said: str) -> None:
+    (advice,) = advise(
+        relevance=[], calibrated=False, is_reranked=True, gap=0.1, threshold=0.8, is_sent=is_sent, top=TOP
+    )
+    assert said in advice.text
+
+
 def test_levels_of_an_uncalibrated_reranker_say_nothing() -> None:
     assert kinds([0.5, 0.5], calibrated=False, gap=0.1) == ["secondary_review"]
     assert kinds([0.5, 0.5], calibrated=False) == ["clear"]
 
 
 def test_first_stage_alone_gives_no_advice_on_scores() -> None:
-    (advice,) = advise(relevance=[], calibrated=False, is_reranked=False, gap=None, threshold=0.8, top=TOP)
+    (advice,) = advise(
+        relevance=[], calibrated=False, is_reranked=False, gap=None, threshold=0.8, is_sent=True, top=TOP
+    )
     assert advice.kind == "unordered"
 
 
