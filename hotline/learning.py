@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from hotline.masking import mask_personal_data
 from hotline.models import Feedback, Lookup, Result, SecondaryReview
@@ -120,7 +120,7 @@ def _read_value(lookup: Lookup) -> float | None:
     return lookup.gap / gap_threshold(1.0, question_length=len(searched), candidate_count=lookup.results.count())
 
 
-def _labelled_lookups() -> Any:
+def _labelled_lookups() -> QuerySet[Lookup]:
     own = Result.objects.filter(lookup=OuterRef("pk"))
     said = Q(review__state=Review.State.DECIDED) | Q(Exists(own.filter(is_adopted=True)))
     said |= Q(Exists(own.filter(feedback__isnull=False)))

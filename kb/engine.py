@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 
 from kb.search.factory import make_engine, make_vector_store
-from kb.search.types import SearchEngine
+from kb.search.types import IndexMissing, SearchEngine
 from kb.search.vectors import VectorSpace, VectorStore
 
 
@@ -26,3 +26,11 @@ def get_vector_store(space: VectorSpace) -> VectorStore:
         index_prefix=settings.SEARCH_INDEX_PREFIX,
         timeout_seconds=settings.SEARCH_TIMEOUT_SECONDS,
     )
+
+
+def find_live_index(engine: SearchEngine) -> str | None:
+    """None where none is live."""
+    try:
+        return engine.live_index()
+    except IndexMissing:
+        return None

@@ -57,6 +57,11 @@ def approve_index(name: str) -> None:
     tasks.enqueue(tasks.reindex_all)
 
 
+def give_up_index(name: str) -> None:
+    """A held index that nobody wants; it goes when the next one is live."""
+    IndexVersion.objects.filter(name=name, state=State.HELD).update(error="已放弃，下次重建后清除。")
+
+
 def find_approved(engine: str) -> IndexVersion | None:
     """The newest that shall go live."""
     return IndexVersion.objects.filter(state=State.APPROVED, engine=engine).order_by("-id").first()

@@ -15,7 +15,7 @@ from django.db.models import Count, F, QuerySet
 from django.utils import timezone
 
 from kb import fingerprints, tasks
-from kb.engine import get_search_engine
+from kb.engine import find_live_index, get_search_engine
 from kb.errors import ReindexRunning
 from kb.index_comparison import Difference, build_entry, compare, fingerprint_of
 from kb.index_gate import ask_gate, find_approved, hold_index, list_superseded
@@ -133,22 +133,11 @@ def activate_approved() -> IndexVersion | None:
     if index is None:
         return None
     if not _is_usable(engine, index.name):
-        index.state, index.error = State.FAILED, "索引已不存在，请重新构建。"
-        index.save(update_fields=["state", "error"])
+        IndexVersion.objects.filter(pk=index.pk).update(state=State.FAILED, error="索引已不存在，请重新构建。")
         return None
-    revisions = _read_revisions()
-    reconcile_index(name=index.name)
-    _go_live(engine, index, revisions)
-    reconcile_index(name=index.name)  # what changed between the comparison and the swap
+    _bring_live(engine, index)
     _retire_old(engine)
     return index
-
-
-def find_live_index(engine: SearchEngine) -> str | None:
-    try:
-        return engine.live_index()
-    except IndexMissing:
-        return None
 
 
 def check_index(*, name: str | None = None) -> Difference:
@@ -186,11 +175,15 @@ def rollback_index() -> IndexVersion:
     previous = IndexVersion.objects.filter(state=State.PREVIOUS, engine=engine.name).order_by("-live_at").first()
     if previous is None:
         raise IndexMissing("没有可以退回的上一版索引。")
-    revisions = _read_revisions()
-    reconcile_index(name=previous.name)
-    _go_live(engine, previous, revisions)
-    reconcile_index(name=previous.name)  # what changed between the comparison and the swap
+    _bring_live(engine, previous)
     return previous
+
+
+def _bring_live(engine: SearchEngine, index: IndexVersion) -> None:
+    revisions = _read_revisions()
+    reconcile_index(name=index.name)
+    _go_live(engine, index, revisions)
+    reconcile_index(name=index.name)  # what changed between the comparison and the swap
 
 
 def _expected_fingerprints() -> Iterator[tuple[int, str]]:

@@ -17,6 +17,7 @@ from hotline.golden import GoldenComparison, compare_on_golden
 from hotline.golden_changes import apply_change, describe_base, sides_of
 from hotline.models import GoldenQuestion, GoldenRun, User
 from hotline.services.audit import record_event
+from kb.index_gate import give_up_index
 from kb.tasks import enqueue
 from reranking.types import RerankerError
 
@@ -104,6 +105,8 @@ def drop_run(*, run: GoldenRun, by: User | None) -> GoldenRun:
     run = _lock(run, State.HELD, State.FAILED)
     run.state, run.decided_by, run.finished_at = State.DROPPED, by, timezone.now()
     run.save()
+    if run.kind == Kind.INDEX:
+        give_up_index(run.proposal["index"])
     record_event(action="golden_run_dropped", subject=run, by=by)
     return run
 

@@ -82,6 +82,9 @@ def test_command_says_that_it_is_held_and_takes_a_reason(capsys: pytest.CaptureF
 @pytest.mark.usefixtures("golden_question", "falling")
 def test_held_index_goes_when_a_newer_one_is_live() -> None:
     held = indexing.rebuild_index().index
+    golden_runs.drop_run(run=GoldenRun.objects.get(), by=None)
+    held.refresh_from_db()
+    assert (held.state, held.error) == ("held", "已放弃，下次重建后清除。")
 
     indexing.rebuild_index(override="新词典")
 
@@ -99,3 +102,15 @@ def test_index_that_cannot_be_compared_is_held(monkeypatch: pytest.MonkeyPatch) 
 
     assert indexing.rebuild_index().index.state == "held"
     assert GoldenRun.objects.get().error.startswith("检索服务暂时不可用")
+
+
+@pytest.mark.usefixtures("golden_question", "falling")
+def test_approved_index_that_is_gone_is_said(agent: User) -> None:
+    held = indexing.rebuild_index().index
+    golden_runs.override_run(run=GoldenRun.objects.get(), note="已核对", by=agent)
+    get_search_engine().drop_index(held.name)
+
+    assert indexing.activate_approved() is None
+
+    held.refresh_from_db()
+    assert (held.state, held.error) == ("failed", "索引已不存在，请重新构建。")

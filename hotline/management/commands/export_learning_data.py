@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ class Command(BaseCommand):
             raise CommandError(f"写不出文件：{error}") from error
 
 
-def _write_lines(path: Path, rows: Any) -> int:
+def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> int:
     count = 0
     with path.open("w", encoding="utf-8") as file:
         for row in rows:
@@ -40,7 +41,7 @@ def _write_lines(path: Path, rows: Any) -> int:
     return count
 
 
-def _list_documents() -> Any:
+def _list_documents() -> Iterator[dict[str, str]]:
     """The newest version of each policy."""
     seen: set[int] = set()
     for version in searchable_versions().order_by("-number", "-id").iterator(chunk_size=200):
