@@ -18,18 +18,21 @@ HEADER = (*_QUESTION, *_ORDER, *_FIGURES, *_REVIEW)
 PART = 500
 
 
-def export_rows(run: LabRun, format_name: str) -> bytes:
-    """`format_name`: one of NAMES. What a spreadsheet would take for a formula is marked as text."""
-    return write_table(format_name, HEADER, _list_cells(run))
+def export_rows(run: LabRun, format_name: str, *, departments: tuple[str, ...] | None = None) -> bytes:
+    """`format_name`: one of NAMES. Titles as far as the departments may read them.
+
+    What a spreadsheet would take for a formula is marked as text.
+    """
+    return write_table(format_name, HEADER, _list_cells(run, departments))
 
 
-def _list_cells(run: LabRun) -> Iterator[Sequence[object]]:
+def _list_cells(run: LabRun, departments: tuple[str, ...] | None) -> Iterator[Sequence[object]]:
     rows = run.rows.order_by("ordinal")
     for start in range(0, run.questions_total, PART):
         part = list(rows[start : start + PART])
         ids = {pk for row in part for pk in row.right_document_ids}
         ids |= {pk for row in part for side in (row.measured, row.baseline) for pk in side.get("order", [])[:1]}
-        titles = title_documents(ids)
+        titles = title_documents(ids, departments=departments)
         for row in part:
             yield _make_cells(row, titles)
 

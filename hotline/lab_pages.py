@@ -12,6 +12,7 @@ from hotline.measurement import MEASURES
 from hotline.models import KnowledgeGap, LabRow, LabRun, Ticket
 from hotline.retrieval_settings import RANKINGS, RetrievalSettings
 from kb.models import DocumentVersion, IndexVersion
+from kb.selectors import permitted_versions
 from reranking.prompts import INSTRUCTION_TEMPLATES
 
 REWRITES = {"default": "与坐席台相同", "none": "只用原问题", "always": "全部改写一起检索"}
@@ -125,11 +126,11 @@ class RunRow:
     right_titles: list[str] = field(default_factory=list)
 
 
-def describe_rows(rows: Sequence[LabRow]) -> list[RunRow]:
-    """With the titles in one query."""
+def describe_rows(rows: Sequence[LabRow], *, departments: tuple[str, ...] | None = None) -> list[RunRow]:
+    """With the titles, as far as the departments may read them, in one query."""
     wanted = {pk for row in rows for pk in (*row.measured.get("order", [])[:1], *row.baseline.get("order", [])[:1])}
     wanted |= {pk for row in rows for pk in row.right_document_ids[:3]}
-    titles = title_documents(wanted)
+    titles = title_documents(wanted, departments=departments)
     return [
         RunRow(
             row=row,
@@ -141,9 +142,9 @@ def describe_rows(rows: Sequence[LabRow]) -> list[RunRow]:
     ]
 
 
-def title_documents(ids: set[int]) -> dict[int, str]:
-    """Each policy's latest title."""
-    versions = DocumentVersion.objects.exclude(state=DocumentVersion.State.DRAFT).order_by("number")
+def title_documents(ids: set[int], *, departments: tuple[str, ...] | None = None) -> dict[int, str]:
+    """Each policy's latest title, without those that the departments may not read."""
+    versions = permitted_versions(departments=departments).exclude(state=DocumentVersion.State.DRAFT).order_by("number")
     found: dict[int, str] = {}
     pks = sorted(ids)
     for start in range(0, len(pks), 500):

@@ -124,6 +124,8 @@ class ExportView(APIView):
         format_name = request.query_params.get("as", "csv")
         if format_name not in NAMES:
             raise DeskError("只能导出 csv 或 xlsx。", code="unknown_format")
-        response = HttpResponse(export_rows(run, format_name), content_type=CONTENT_TYPES[format_name])
+        departments = readable_departments(caller_person(request), caller_key(request))
+        table = export_rows(run, format_name, departments=departments)
+        response = HttpResponse(table, content_type=CONTENT_TYPES[format_name])
         response["Content-Disposition"] = f'attachment; filename="lab-run-{run.pk}.{format_name}"'
         return response

@@ -19,6 +19,7 @@ from hotline.models import LabRun
 from hotline.question_files import FEWEST, MOST
 from hotline.retrieval_settings import RetrievalSettings
 from hotline.services import lab_runs
+from hotline.services.lookups import readable_departments
 from hotline.views.base import USE_LABORATORY, desk_view
 from hotline.views.lab import read_side
 from kb.tables import CONTENT_TYPES
@@ -60,7 +61,7 @@ def show_run(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         **_describe(run),
         "rows": page,
-        "described": lab_pages.describe_rows(list(page)),
+        "described": lab_pages.describe_rows(list(page), departments=readable_departments(request.user)),
         "shows": RowsForm.base_fields["show"].choices,  # type: ignore[attr-defined]
         "show": show,
         "here": "runs",
@@ -87,7 +88,8 @@ def resume_run(request: HttpRequest, pk: int) -> HttpResponse:
 def export_run(request: HttpRequest, pk: int, suffix: str) -> HttpResponse:
     """All questions as CSV or XLSX."""
     run = get_object_or_404(LabRun, pk=pk)
-    response = HttpResponse(export_rows(run, suffix), content_type=CONTENT_TYPES[suffix])
+    table = export_rows(run, suffix, departments=readable_departments(request.user))
+    response = HttpResponse(table, content_type=CONTENT_TYPES[suffix])
     response["Content-Disposition"] = f'attachment; filename="lab-run-{run.pk}.{suffix}"'
     return response
 

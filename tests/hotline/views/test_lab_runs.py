@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from io import BytesIO, StringIO
 
 import openpyxl
@@ -12,10 +13,12 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
-from hotline.models import LabRow, LabRun
+from hotline.models import LabRow, LabRun, User
 from hotline.services.lab_runs import work_on_run
-from kb.models import DocumentVersion
+from kb.models import Department, DocumentVersion
 from kb.search.types import SearchEngine
+from kb.services.versions import correct_metadata
+from tests.factories import make_user
 from tests.hotline.test_lab_runs import make_file
 from tests.hotline.views.conftest import HTMX
 from tests.policies import publish_samples
@@ -115,6 +118,19 @@ def test_questions_are_exported_without_formulas(reviewer_client: Client) -> Non
     assert sheet is not None
     assert sheet.max_row == 51
     assert sheet["B2"].value == "'=HYPERLINK(1)"
+
+
+def test_titles_for_other_departments_are_not_shown(
+    reviewer_client: Client, sign_in: Callable[[User], Client], policies: dict[str, DocumentVersion]
+) -> None:
+    run = finish(sign_in(make_user("knowledge_administrator")))
+    inside = Department.objects.create(code="housing", name="住建局")
+    correct_metadata(version=policies["lift"], changes={"departments": [inside]}, by=None)
+
+    page = fetch(reviewer_client, "lab_run", run.pk)
+    assert "云岚市物业管理条例" in page
+    assert "加装电梯办法" not in page
+    assert "加装电梯办法" not in reviewer_client.get(reverse("lab_run_csv", args=[run.pk])).content.decode()
 
 
 def test_unfinished_run_is_exported_as_far_as_it_is(reviewer_client: Client) -> None:
