@@ -210,10 +210,12 @@ def test_rewrites_are_explained_in_place_and_asked_with(sign_in: SignIn, agent: 
     page.click("text=智能改写")
     expect(page.locator("#rewrites .why").first).to_be_visible()
     assert page.url == address
-    page.locator("#rewrites .rewrite", has_text="公共租赁住房").locator("text=用它重查").first.click()
+    button = page.locator("#rewrites button[name=with]").first
+    chosen = button.get_attribute("value")
+    button.click()
 
-    expect(page.locator("#rewrites", has_text="已参与检索")).to_be_visible()
-    assert Lookup.objects.count() == 2
+    expect(page.locator("#rewrites .rewrite", has_text="已参与检索").filter(has_text=chosen)).to_be_visible()
+    assert Lookup.objects.latest("id").variants.get(text=chosen).is_used
 
 
 def test_step_of_understanding_is_taken_back_by_one_click(sign_in: SignIn, agent: User) -> None:

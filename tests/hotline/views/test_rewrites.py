@@ -142,7 +142,7 @@ def test_without_a_model_the_rules_rewrites_are_explained(agent_client: Client, 
 
     assert "未配置大模型" in part
     assert f'<p class="why muted">{expanded.explanation}</p>' in part
-    assert f'name="with" value="{expanded.text}"' in part
+    assert f'name="with" value="{QUESTION}"' in part
     assert expanded.explanation not in show(agent_client, asked).replace(f'title="{expanded.explanation}"', "")
 
 
