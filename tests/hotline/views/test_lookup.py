@@ -74,3 +74,11 @@ def test_a_lookup_without_ticket_becomes_one(agent_client: Client) -> None:
     assert "已建工单" in response.content.decode()
     assert "adopt-form" in response.content.decode()
     assert "建立工单" not in response.content.decode()
+
+
+def test_a_lookup_without_recall_by_meaning_says_so(agent_client: Client) -> None:
+    lookup = make_lookup([make_version()], scores=[1.0], notices=["semantic_unavailable"])
+
+    page = agent_client.get(reverse("lookup", args=[lookup.pk])).content.decode()
+
+    assert "语义召回不可用，只按字词检索" in page
