@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from django.conf import settings as configured
+
 from hotline.golden import Side
 from hotline.live_settings import forget_live_values, get_live_settings
 from hotline.models import GoldenRun, LexicalModelVersion, SavedSettings, User
@@ -63,5 +65,7 @@ def apply_change(run: GoldenRun, *, by: User | None) -> None:
 def _with_model(settings: RetrievalSettings, model: LexicalModel) -> Side:
     """Ordered by these coefficients whatever is configured, with the threshold that belongs to them."""
     if settings.first_share_threshold is None:
-        settings = replace(settings, first_share_threshold=model.review.share_threshold)
+        share = configured.FIRST_SHARE_THRESHOLD
+        fitted = model.review.share_threshold if share is None else share
+        settings = replace(settings, first_share_threshold=fitted)
     return Side(replace(settings, reranker="configured"), reranker=make_lexical_reranker(model))

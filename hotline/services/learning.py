@@ -6,6 +6,8 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from django.conf import settings
+
 from hotline.learning import Label, list_labels
 from hotline.live_settings import get_live_settings
 from hotline.models import GoldenQuestion, GoldenRun, Lookup, User
@@ -52,6 +54,9 @@ def learn_from_use(*, by: User | None) -> LearningOutcome:
 
 
 def _refit(outcome: LearningOutcome, by: User | None) -> None:
+    if settings.LEXICAL_MODEL_FILE:
+        outcome.notes.append("部署指定了 LEXICAL_MODEL_FILE，学到的系数不会生效；词法重排没有重新拟合。")
+        return
     labels = [label for label in list_labels() if label.right]
     if len(labels) < LEAST_LOOKUPS:
         outcome.notes.append(
@@ -76,8 +81,9 @@ def _refit(outcome: LearningOutcome, by: User | None) -> None:
     if after < before or model.revision == live.revision:
         outcome.notes.append("没有变好，词法重排不变。")
         return
-    settings = replace(get_live_settings(), first_share_threshold=None, thresholds_by_category={})
-    proposal = {"settings": settings.to_json(), "model": model.to_json()}
+    # Thresholds belong to a revision: the new coefficients bring their own.
+    wanted = replace(get_live_settings(), first_share_threshold=None, thresholds_by_category={})
+    proposal = {"settings": wanted.to_json(), "model": model.to_json()}
     note = f"从 {len(labels)} 次检索学习"
     run = propose_change(kind=GoldenRun.Kind.LEARNING, proposal=proposal, note=note, by=by, waits=True)
     outcome.runs.append(run)

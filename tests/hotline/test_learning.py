@@ -191,3 +191,12 @@ def test_refit_goes_live_in_every_process_and_is_undone(
 
     restore_model(version=None, by=agent)
     assert load_lexical_model() == load_deployed_model()
+
+
+@pytest.mark.usefixtures("golden_questions")
+def test_coefficients_that_the_deployment_names_are_not_overruled(settings: Settings) -> None:
+    settings.LEXICAL_MODEL_FILE = "own.json"
+
+    assert "LEXICAL_MODEL_FILE" in learning_service.learn_from_use(by=None).notes[0]
+    LexicalModelVersion.objects.create(revision="x", content={"format": 1})
+    assert get_learned_model() is None
