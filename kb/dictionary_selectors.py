@@ -46,7 +46,7 @@ def list_drafts() -> QuerySet[DictionaryDraft]:
 
 def list_releases() -> QuerySet[DictionaryRelease]:
     """Newest first, with the number of changes, and the first of these as `shown`."""
-    changes = DictionaryChange.objects.select_related("entry", "by").order_by("pk")
+    changes = DictionaryChange.objects.select_related("entry", "by").order_by("pk")[:SHOWN_CHANGES]
     return (
         DictionaryRelease.objects.select_related("by")
         .annotate(change_count=Count("changes"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -17,6 +18,7 @@ from kb.dictionary_forms import EntryFilterForm, EntryForm, ImportForm
 from kb.dictionary_kinds import KINDS
 from kb.errors import KnowledgeError
 from kb.models import DictionaryDraft, DictionaryEntry, DictionaryRelease
+from kb.parsing import ParseLimits
 from kb.services import dictionaries, dictionary_drafts
 from kb.tables import CONTENT_TYPES, read_table, write_table
 from kb.web import guarded_view, is_htmx, paginate
@@ -192,7 +194,8 @@ def show_rebuild(request: HttpRequest) -> HttpResponse:
 
 def _import_file(request: HttpRequest, form: ImportForm) -> dictionary_drafts.ImportOutcome:
     file = form.cleaned_data["file"]
-    rows = read_entry_rows(read_table(file.name, file.read()), kind=form.cleaned_data["kind"])
+    limits = ParseLimits(max_bytes=settings.UPLOAD_MAX_MEGABYTES * 1024 * 1024)
+    rows = read_entry_rows(read_table(file.name, file.read(), limits=limits), kind=form.cleaned_data["kind"])
     return dictionary_drafts.import_drafts(rows=rows, by=request.user, keep_good=form.cleaned_data["keep_good"])
 
 

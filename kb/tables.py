@@ -8,7 +8,7 @@ from io import BytesIO, StringIO
 
 from openpyxl import Workbook
 
-from kb.errors import KnowledgeError
+from kb.errors import KnowledgeError, UploadTooLarge
 from kb.parsing import ParseLimits, ParseRefused
 from kb.parsing.delimited import read_delimited
 from kb.parsing.rows import cell_text
@@ -28,6 +28,8 @@ def read_table(name: str, data: bytes, *, limits: ParseLimits | None = None) -> 
     if not data.strip():
         raise KnowledgeError(f"“{name}”是空文件。", code="empty")
     source = Source(name, data, limits or ParseLimits())
+    if len(data) > source.limits.max_bytes:
+        raise UploadTooLarge(f"“{name}”超过 {source.limits.max_bytes // 1024 // 1024} MB，请拆分后再上传。")
     try:
         rows: Iterable[Sequence[object]] = _read(source)
     except ParseRefused as refusal:

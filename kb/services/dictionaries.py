@@ -9,7 +9,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
 
 from kb import indexing
-from kb.dictionary_kinds import EntryValues
+from kb.dictionary_kinds import SEGMENTED, EntryValues
 from kb.errors import KnowledgeError, WrongVersionState
 from kb.live_dictionaries import expire_live_rules, load_rules, load_segmentation_dictionary
 from kb.models import DictionaryChange, DictionaryDraft, DictionaryEntry, DictionaryRelease, IndexVersion
@@ -35,7 +35,7 @@ def release_drafts(
     Raises WrongVersionState where they have changed since, KnowledgeError where two of them are for the same word.
     """
     _lock()
-    drafts = list(DictionaryDraft.objects.select_related("entry").order_by("pk"))
+    drafts = list(DictionaryDraft.objects.select_related("entry", "by").order_by("pk"))
     if not drafts:
         raise KnowledgeError("没有待生效的草稿。", code="no_drafts")
     if digest_drafts() != drafts_sha256:
@@ -154,7 +154,8 @@ def _finish(release: DictionaryRelease) -> DictionaryRelease:
     """Note the versions that lookups will record, ask for an index where words are cut otherwise now, tell the rest."""
     release.versions = dict(load_rules().versions)
     release.save(update_fields=["versions"])
-    if needs_rebuild():
+    changes_words = release.changes.filter(entry__kind__in=SEGMENTED).exists()
+    if (changes_words or release.origin == Origin.BUILTIN) and needs_rebuild():
         indexing.request_rebuild()
     transaction.on_commit(expire_live_rules)
     return release

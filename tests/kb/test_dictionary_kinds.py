@@ -10,6 +10,7 @@ from kb.dictionary_files import HEADER, list_entry_rows, read_entry_rows
 from kb.dictionary_kinds import KINDS, EntryValues, build_rules, build_segmentation, clean_values
 from kb.errors import KnowledgeError
 from kb.models.dictionaries import EntryFields
+from kb.parsing import ParseLimits
 from kb.query_understanding import load_default_rules
 from kb.query_understanding.rules import RuleError
 from kb.segmentation import load_default_dictionary
@@ -101,5 +102,7 @@ def test_a_table_that_says_too_little_is_refused(text: str, code: str) -> None:
 def test_a_file_that_is_no_table_is_refused() -> None:
     with pytest.raises(KnowledgeError, match="请上传"):
         read_table("词典.html", b"<html><body>x</body></html>")
+    with pytest.raises(KnowledgeError, match="超过 1 MB"):
+        read_table("词典.csv", "词\n".encode() * 300_000, limits=ParseLimits(max_bytes=1024 * 1024))
     with pytest.raises(KnowledgeError, match="空文件"):
         read_table("词典.csv", b" ")
