@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.utils import timezone
@@ -89,6 +90,7 @@ def test_task_rings_again_while_more_is_left(
     policies: Policies, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: object
 ) -> None:
     monkeypatch.setattr(lab_runs, "SLICE_ROWS", 25)
+    monkeypatch.setattr(lab_runs, "work_on_run", partial(work_on_run, seconds=60))
     rung: list[tuple[int]] = []
     monkeypatch.setattr(tasks.work_on_lab_run, "apply_async", rung.append)
     run = start()
