@@ -9,9 +9,9 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
 
 from kb import indexing
-from kb.dictionary_kinds import SEGMENTED, EntryValues
+from kb.dictionary_kinds import SEGMENTED, EntryValues, build_rules
 from kb.errors import KnowledgeError, WrongVersionState
-from kb.live_dictionaries import expire_live_rules, load_rules, load_segmentation_dictionary
+from kb.live_dictionaries import expire_live_rules, load_entries, load_segmentation_dictionary
 from kb.models import DictionaryChange, DictionaryDraft, DictionaryEntry, DictionaryRelease, IndexVersion
 from kb.services.builtin_dictionaries import read_builtin_entries
 from kb.services.dictionary_drafts import BATCH, digest_drafts
@@ -152,7 +152,7 @@ def _apply(
 
 def _finish(release: DictionaryRelease) -> DictionaryRelease:
     """Note the versions that lookups will record, ask for an index where words are cut otherwise now, tell the rest."""
-    release.versions = dict(load_rules().versions)
+    release.versions = dict(build_rules(load_entries(), release=release.pk).versions)
     release.save(update_fields=["versions"])
     changes_words = release.changes.filter(entry__kind__in=SEGMENTED).exists()
     if (changes_words or release.origin == Origin.BUILTIN) and needs_rebuild():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,17 +115,17 @@ def import_drafts(
     Nothing is stored of a file with a row that cannot be used, unless `keep_good`.
     """
     wanted, refusals = _read_rows(rows)
-    live = {EntryValues(**entry.values).key: entry for entry in DictionaryEntry.objects.iterator(chunk_size=5000)}
+    known = {values.key: (pk, is_live, values) for pk, is_live, values in _read_entries()}
     changed, added, unchanged = [], [], 0
     for entry_values in wanted.values():
-        entry = live.get(entry_values.key)
-        if entry is None:
+        pk, is_live, values = known.get(entry_values.key, (None, False, None))
+        if pk is None:
             added.append(DictionaryDraft(**entry_values._asdict(), action=Action.ADD, by=by))  # type: ignore[misc]
-        elif entry.is_live and EntryValues(**entry.values) == entry_values:
+        elif is_live and values == entry_values:
             unchanged += 1
         else:
-            action = Action.CHANGE if entry.is_live else Action.REVIVE
-            changed.append(DictionaryDraft(**entry_values._asdict(), action=action, entry=entry, by=by))  # type: ignore[misc]
+            action = Action.CHANGE if is_live else Action.REVIVE
+            changed.append(DictionaryDraft(**entry_values._asdict(), action=action, entry_id=pk, by=by))  # type: ignore[misc]
     if not refusals or keep_good:
         _replace_drafts(wanted.keys(), [*added, *changed])
     return ImportOutcome(len(added), len(changed), unchanged, tuple(refusals))
@@ -166,6 +166,11 @@ def _read_rows(
         if known != entry:
             refusals.append((line, f"“{entry.text}”与第 {first} 行重复而内容不同"))
     return wanted, refusals
+
+
+def _read_entries() -> Iterator[tuple[int, bool, EntryValues]]:
+    rows = DictionaryEntry.objects.values_list("pk", "is_live", *EntryValues._fields)
+    return ((pk, is_live, EntryValues(*values)) for pk, is_live, *values in rows.iterator(chunk_size=5000))
 
 
 def _find_entry(values: EntryValues) -> DictionaryEntry | None:
