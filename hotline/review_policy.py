@@ -33,9 +33,7 @@ def judge_lookup(
     )
 
 
-def rules_for(
-    ranking: Ranking | None, retrieval: RetrievalSettings = AS_CONFIGURED, category: str = ""
-) -> ReviewRules:
+def rules_for(ranking: Ranking | None, retrieval: RetrievalSettings = AS_CONFIGURED, category: str = "") -> ReviewRules:
     """Thresholds belong to a reranker's revision: the lexical model's lie beside its coefficients.
 
     What `retrieval` says of them goes before, and what it says of the line of business before all.
