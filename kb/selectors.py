@@ -77,7 +77,8 @@ def find_documents_by_name(names: Iterable[str]) -> dict[str, frozenset[int]]:
 
 
 def _find_by_external_id(names: list[str]) -> Iterable[tuple[str, int]]:
-    return PolicyDocument.objects.filter(external_id__in=names).values_list("external_id", "pk")
+    rows = PolicyDocument.objects.filter(external_id__in=names).values_list("external_id", "pk")
+    return [(external_id, pk) for external_id, pk in rows if external_id]
 
 
 def _find_by_id(names: list[str]) -> Iterable[tuple[str, int]]:
