@@ -8,8 +8,8 @@ from playwright.sync_api import Page, expect
 from hotline.models import User
 from hotline.services.dictionaries import run_waiting_trials
 from kb.live_dictionaries import CHECK_SECONDS
-from kb.models import DictionaryRelease, DocumentVersion
-from kb.services.dictionary_drafts import draft_new_entry
+from kb.models import DictionaryRelease, DictionaryTrial, DocumentVersion
+from kb.services.dictionary_drafts import digest_drafts, draft_new_entry
 from tests.browser.conftest import SignIn
 from tests.dictionaries import release_few
 from tests.factories import make_lookup, make_user
@@ -94,6 +94,11 @@ def test_nothing_runs_out_of_a_narrow_page(
     sign_in: SignIn, administrator: User, dictionaries: DictionaryRelease, address: str
 ) -> None:
     draft_new_entry(values={"kind": "abbreviation", "text": "长" * 60, "other": "很长" * 60}, by=administrator)
+    figures = {"top1": 100.0, "mrr5": 100.0, "ndcg3": 100.0, "recall50": 100.0, "top1_of_rest": 100.0}
+    golden = {"questions": 20, "before": figures, "after": {**figures, "top1": 95.0}, "fallen": ["top1"], "moved": []}
+    comparison = {"questions": 1, "changed_count": 0, "changed": [], "golden": golden}
+    fields = {"state": "done", "drafts_sha256": digest_drafts(), "comparison": comparison}
+    DictionaryTrial.objects.create(release=dictionaries, **fields)
     page = sign_in(administrator, viewport={"width": 390, "height": 800})
 
     page.goto(f"/knowledge/dictionaries/{address}")
