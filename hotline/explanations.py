@@ -11,6 +11,7 @@ from hotline.rerankers import load_lexical_model
 from hotline.trials import Trial
 from kb.engine import get_search_engine
 from kb.explanation import RankingHit, explain_documents
+from kb.rankings import VARIANT
 from kb.search.types import SearchEngineError, SearchFilter
 from reranking.lexical import NAME as LEXICAL
 from reranking.lexical_features import FEATURES, list_features
@@ -44,7 +45,12 @@ FEATURE_NAMES = {
     "title_asked": "标题被问到的部分",
     "title_asked_rare": "标题中少见字组被问到",
     "title_asked_count": "标题被问到的字组数",
+    "place_same": "地区相同",
+    "place_above": "上级地区",
+    "place_below": "下级地区",
+    "place_elsewhere": "别的地区",
 }
+FEATURE_NAMES |= {f"{VARIANT}{name}": f"改写·{label}" for name, label in FEATURE_NAMES.items()}
 SHOWN_FEATURES = 8
 SHOWN_TOKENS = 8
 
@@ -108,7 +114,7 @@ def _list_contributions(trial: Trial) -> Mapping[str, list[Contribution]]:
     if not trial.reranker or trial.reranker.name != LEXICAL:
         return {}
     analyze = get_search_engine().segmenter(trial.index).analyze_query
-    rows = list_features(trial.searched, trial.candidates, analyze)
+    rows = list_features(trial.searched, trial.candidates, analyze, trial.variants)
     coefficients = load_lexical_model().find_coefficients(rows)
     found = {}
     for candidate, row in zip(trial.candidates, rows, strict=True):

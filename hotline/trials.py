@@ -13,7 +13,7 @@ from datetime import date
 
 from django.conf import settings as configured
 
-from hotline.candidates import build_candidate
+from hotline.candidates import build_candidate, find_asked_places
 from hotline.errors import DeskError, SearchUnavailable
 from hotline.instructions import find_instruction
 from hotline.rerankers import make_lexical_reranker
@@ -22,10 +22,10 @@ from hotline.review_policy import judge_lookup
 from hotline.semantic_recall import recall_by_meaning
 from hotline.services.rerank_jobs import QueuedReranker
 from hotline.services.tickets import clean_question
-from hotline.understanding import Wording, understand_question
+from hotline.understanding import Wording, mark_searched, understand_question
 from kb.engine import get_search_engine
 from kb.models import DocumentVersion, Passage
-from kb.query_understanding import Rules
+from kb.query_understanding import NamedPlace, Rules
 from kb.retrieval import DocumentHit, FirstStageResult, retrieve
 from kb.search.types import IndexMissing, SearchEngineError, SearchFilter
 from kb.selectors import load_passages
@@ -87,6 +87,11 @@ class Trial:
         """The wording that was searched first, and reranked."""
         return self.wordings[0].text
 
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The others that were searched too."""
+        return tuple(wording.text for wording in self.wordings[1:] if wording.is_used)
+
 
 @dataclass(slots=True)
 class CandidateSource:
@@ -95,11 +100,12 @@ class CandidateSource:
     versions: dict[int, DocumentVersion] = field(default_factory=dict)
     passages: dict[int, Passage] = field(default_factory=dict)
 
-    def load(self, documents: Sequence[DocumentHit]) -> list[tuple[DocumentHit, Candidate]]:
+    def load(self, documents: Sequence[DocumentHit], question: str) -> list[tuple[DocumentHit, Candidate]]:
         """In first-stage order. A version or passage that left the database since it was indexed is left out."""
         self._fetch(documents)
+        asked_places = find_asked_places(question)
         return [
-            (hit, self._build(hit))
+            (hit, self._build(hit, asked_places))
             for hit in documents
             if hit.version_id in self.versions and hit.passages[0].passage_id in self.passages
         ]
@@ -113,7 +119,7 @@ class CandidateSource:
         wanted = (item.passage_id for hit in documents for item in hit.passages)
         self.passages |= load_passages(passage_id for passage_id in wanted if passage_id not in self.passages)
 
-    def _build(self, hit: DocumentHit) -> Candidate:
+    def _build(self, hit: DocumentHit, asked_places: Sequence[NamedPlace]) -> Candidate:
         version = self.versions[hit.version_id]
         found = (self.passages.get(item.passage_id) for item in hit.passages)
         return build_candidate(
@@ -124,6 +130,8 @@ class CandidateSource:
             # Rounded as a stored lookup's are: equal settings then give equal scores.
             features={name: round(value, 6) for name, value in hit.features.items()},
             document_text=version.text,
+            region=version.region,
+            asked_places=asked_places,
         )
 
 
@@ -140,6 +148,10 @@ class _Found:
     @property
     def searched(self) -> str:
         return self.wordings[0].text
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        return tuple(wording.text for wording in self.wordings[1:] if wording.is_used)
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -195,7 +207,8 @@ def run_trials(
     began = time.perf_counter()
     instruction = find_instruction(settings.instruction)
     rankings = _rank(
-        chosen, [RankingRequest(item.searched, item.candidates, instruction, latency_budget) for item in found]
+        chosen,
+        [RankingRequest(item.searched, item.candidates, instruction, latency_budget, item.variants) for item in found],
     )
     share = _ms(time.perf_counter() - began) / (len(found) or 1)
     return [
@@ -227,8 +240,10 @@ def _find(
     wordings = _choose_wordings(question, settings.rewrites, rules)
     understood = time.perf_counter()
     found = _search(wordings, search_filter, settings)
+    wordings = tuple(mark_searched(wordings, found.variants))
     milliseconds = {"understanding": _ms(understood - began), "first_stage": _ms(time.perf_counter() - understood)}
-    return _Found(question, wordings, found.index, tuple(source.load(found.documents)), milliseconds)
+    documents = tuple(source.load(found.documents, wordings[0].text))
+    return _Found(question, wordings, found.index, documents, milliseconds)
 
 
 def _choose_wordings(question: str, rewrites: str, rules: Rules | None) -> tuple[Wording, ...]:
@@ -247,6 +262,7 @@ def _search(wordings: Sequence[Wording], search_filter: SearchFilter, settings: 
             search_filter,
             limit=configured.CANDIDATE_LIMIT,
             variants=used[1:],
+            if_weak=[wording.text for wording in wordings if wording.if_weak],
             plan=settings.build_plan(),
             index=settings.index or None,
             extra_rankings=recall_by_meaning(used[0], search_filter).rankings,

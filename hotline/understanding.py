@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from kb.live_dictionaries import get_live_rules
 from kb.query_understanding import Rules, Step, Understanding, understand
 
 LONG_QUESTION = 200  # characters: from here on what names the matter is searched, not every word
-FUSED_KINDS: frozenset[str] = frozenset()  # rewrites that are searched unasked; the others are offered
+FUSED_KINDS = frozenset({"synonyms", "expanded"})  # searched unasked where the first search is weak; others are offered
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """One row of a lookup's variants; the first is what is searched, reranked and highlighted."""
+    """One row of a lookup's variants; the first is what is searched, reranked and highlighted.
+
+    `is_used`: it is searched. `if_weak`: it shall be where the first search leaves doubt.
+    """
 
     kind: str
     text: str
     explanation: str = ""
     is_used: bool = True
+    if_weak: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +49,25 @@ def read_question(
     without: Collection[str] = (),
     rules: Rules | None = None,
 ) -> UnderstoodQuestion:
-    """`chosen`: the rewrites that shall be searched too (None: those that help unasked).
+    """`chosen`: the rewrites that shall be searched too (None: where the first search is weak, those of FUSED_KINDS).
 
     `without`: keys of steps that the agent removed. `rules` None: the live ones.
     """
     understood = understand(question, get_rules() if rules is None else rules, without=without)
     first, *rest = _list_wordings(question, understood)
-    used = {wording.text for wording in rest if wording.kind in FUSED_KINDS} if chosen is None else set(chosen)
-    wordings = [first, *(Wording(w.kind, w.text, w.explanation, w.text in used) for w in rest)]
+    used = set(chosen or ())
+    wordings = [
+        first,
+        *(replace(w, is_used=w.text in used, if_weak=chosen is None and w.kind in FUSED_KINDS) for w in rest),
+    ]
     steps = {step.key: step for step in understood.steps}
     return UnderstoodQuestion(wordings, tuple(steps.values()), understood.versions)
+
+
+def mark_searched(wordings: Sequence[Wording], variants: Collection[str]) -> list[Wording]:
+    """The wordings, with those used that were searched in the end."""
+    first, *rest = wordings
+    return [first, *(replace(wording, is_used=wording.text in variants) for wording in rest)]
 
 
 def get_rules() -> Rules:

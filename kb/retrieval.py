@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from kb.rankings import PASSAGE_SUM, SUMMED_RANKING, VARIANT, is_weak, list_features, sum_passages
+from kb.rankings import Ranked as Ranked
 from kb.search.types import Field, FieldQuery, IndexMissing, PassageHit, SearchFilter, SearchReader
 from kb.segmentation import QueryAnalysis, Segmenter
 
 PASSAGES_A_DOCUMENT = 3
-SUMMED_RANKING = "stripped_bigrams"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +32,15 @@ class RankingPlan:
 class FusionPlan:
     """How documents are found. `depth`: hits asked of each ranking; `rank_offset`: the constant k of reciprocal rank
 
-    fusion; `variant_weight`: what a ranking of a variant of the question weighs against the question's own.
+    fusion; `variant_weight`: what a ranking of a variant of the question weighs against the question's own;
+    `sum_weight`: what the ranking by sums of passages weighs, which costs no search.
     """
 
     rankings: tuple[RankingPlan, ...]
     depth: int = 300
     rank_offset: float = 10.0
     variant_weight: float = 0.5
+    sum_weight: float = 1.0
 
 
 DEFAULT_PLAN = FusionPlan(
@@ -60,6 +63,7 @@ class DocumentHit:
     at most three, with fused scores of their own. `features`: for each ranking the document's BM25 score under the
     ranking's name and its share of the question's best under `NAME_share` (0 where it was not found), `fused` and
     `fused_share`; of SUMMED_RANKING also the shares of the second passage and of the best 3 and 10 passages' sums.
+    Where variants were searched, the best share among them under `variant_NAME_share`.
     """
 
     document_id: int
@@ -72,7 +76,10 @@ class DocumentHit:
 
 @dataclass(frozen=True, slots=True)
 class FirstStageResult:
-    """Documents best first, the index that was asked, and the time it took."""
+    """Documents best first, the index that was asked, and the time it took.
+
+    `variants`: the wordings that were searched beside the question, those of `if_weak` only where they were.
+    """
 
     documents: tuple[DocumentHit, ...]
     index: str
@@ -80,19 +87,11 @@ class FirstStageResult:
     analysis_seconds: float
     search_seconds: float
     fusion_seconds: float
+    variants: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
         return self.analysis_seconds + self.search_seconds + self.fusion_seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """A ranking's hits with what its ranks weigh."""
-
-    name: str
-    weight: float
-    hits: Sequence[PassageHit]
 
 
 def retrieve(
@@ -102,65 +101,104 @@ def retrieve(
     *,
     limit: int = 50,
     variants: Sequence[str] = (),
+    if_weak: Sequence[str] = (),
     plan: FusionPlan = DEFAULT_PLAN,
     index: str | None = None,
     extra_rankings: Sequence[Ranked] = (),
 ) -> FirstStageResult:
     """The best `limit` documents for a question, from the live index unless one is named.
 
-    `variants` are other wordings of the question; they help to find but weigh less. `extra_rankings`, asked elsewhere
-    under the same filter, are fused with the index's own. Raises SearchEngineUnavailable, and IndexMissing where no
-    index is live.
+    `variants` are other wordings of the question; they help to find but weigh less. `if_weak` are searched too where
+    the first search left doubt (kb.rankings.is_weak). `extra_rankings`, asked elsewhere under the same filter, are
+    fused with the index's own. Raises SearchEngineUnavailable, and IndexMissing where no index is live.
     """
+    wanted = _Wanted(query, tuple(variants), tuple(if_weak), search_filter, limit, plan, tuple(extra_rankings))
     try:
-        return _retrieve(
-            engine, query, search_filter, limit, variants, plan, index or engine.live_index(), extra_rankings
-        )
+        return _retrieve(engine, wanted, index or engine.live_index())
     except IndexMissing:
         # An alias that had just been read may name an index dropped since; once more with the one live now.
         if index is not None:
             raise
-        return _retrieve(engine, query, search_filter, limit, variants, plan, engine.live_index(), extra_rankings)
+        return _retrieve(engine, wanted, engine.live_index())
 
 
-def _retrieve(
-    engine: SearchReader,
-    query: str,
-    search_filter: SearchFilter,
-    limit: int,
-    variants: Sequence[str],
-    plan: FusionPlan,
-    index: str,
-    extra_rankings: Sequence[Ranked],
-) -> FirstStageResult:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What `retrieve` was asked for."""
+
+    query: str
+    variants: tuple[str, ...]
+    if_weak: tuple[str, ...]
+    search_filter: SearchFilter
+    limit: int
+    plan: FusionPlan
+    extra_rankings: tuple[Ranked, ...]
+
+
+def _retrieve(engine: SearchReader, wanted: _Wanted, index: str) -> FirstStageResult:
+    searches = _Searches(engine, index, wanted)
+    own = searches.add_sums(searches.rank("", wanted.query, 1.0), "")
+    variants = wanted.variants
+    if wanted.if_weak and _is_weak(own, wanted.plan):
+        variants += tuple(text for text in wanted.if_weak if text not in variants)
+    others = [ranking for text in variants for ranking in searches.rank(VARIANT, text, wanted.plan.variant_weight)]
     began = time.perf_counter()
-    segmenter = engine.segmenter(index)
-    wanted = list(_plan_searches(segmenter, query, variants, plan))
-    analysed = time.perf_counter()
-    # Each search once: without question words a question and its stripped form are the same, and variants overlap.
-    searches = list(dict.fromkeys(search for _, _, search in wanted))
-    answers = engine.search_many(index, searches, search_filter, limit=plan.depth)
-    searched = time.perf_counter()
-    found = dict(zip(searches, answers, strict=True))
-    ranked = [*(Ranked(name, weight, found[search]) for name, weight, search in wanted), *extra_rankings]
-    documents = fuse_rankings(ranked, rank_offset=plan.rank_offset, limit=limit)
-    fused = time.perf_counter()
+    ranked = [*own, *searches.add_sums(others, VARIANT), *wanted.extra_rankings]
+    documents = fuse_rankings(ranked, rank_offset=wanted.plan.rank_offset, limit=wanted.limit)
+    fused = time.perf_counter() - began
+    sha256 = searches.segmenter.dictionary.sha256
     return FirstStageResult(
-        documents, index, segmenter.dictionary.sha256, analysed - began, searched - analysed, fused - searched
+        documents, index, sha256, searches.analysis_seconds, searches.search_seconds, fused, variants
     )
 
 
-def _plan_searches(
-    segmenter: Segmenter, query: str, variants: Sequence[str], plan: FusionPlan
-) -> Iterator[tuple[str, float, FieldQuery]]:
-    """Name, weight and search of each ranking. Variants' rankings have no name: they give no features."""
-    analysis = segmenter.analyze_query(query)
+def _is_weak(ranked: Sequence[Ranked], plan: FusionPlan) -> bool:
+    documents = fuse_rankings(ranked, rank_offset=plan.rank_offset, limit=2)
+    return is_weak(ranked, [document.score for document in documents])
+
+
+class _Searches:
+    """Asks the engine for the rankings of one wording after the other, each search once: without question words a
+
+    question and its stripped form are the same, and variants overlap. Counts the time.
+    """
+
+    def __init__(self, engine: SearchReader, index: str, wanted: _Wanted) -> None:
+        self._engine, self._index, self._wanted = engine, index, wanted
+        self._found: dict[FieldQuery, Sequence[PassageHit]] = {}
+        self.analysis_seconds = self.search_seconds = 0.0
+        began = time.perf_counter()
+        self.segmenter = engine.segmenter(index)
+        self.analysis_seconds += time.perf_counter() - began
+
+    def rank(self, prefix: str, text: str, weight: float) -> list[Ranked]:
+        """The plan's rankings of a wording, their names with the prefix."""
+        plan, began = self._wanted.plan, time.perf_counter()
+        planned = list(_plan_searches(self.segmenter, text, plan))
+        analysed = time.perf_counter()
+        fresh = [search for search in dict.fromkeys(search for _, search in planned) if search not in self._found]
+        if fresh:
+            answers = self._engine.search_many(self._index, fresh, self._wanted.search_filter, limit=plan.depth)
+            self._found |= dict(zip(fresh, answers, strict=True))
+        self.analysis_seconds += analysed - began
+        self.search_seconds += time.perf_counter() - analysed
+        return [Ranked(prefix + r.name, weight * r.weight, self._found[search]) for r, search in planned]
+
+    def add_sums(self, ranked: Sequence[Ranked], prefix: str) -> list[Ranked]:
+        """The rankings, and after each of SUMMED_RANKING that of its versions' sums."""
+        added = []
+        for ranking in ranked:
+            added.append(ranking)
+            if self._wanted.plan.sum_weight and ranking.name == prefix + SUMMED_RANKING:
+                weight = self._wanted.plan.sum_weight * ranking.weight
+                added.append(sum_passages(ranking, name=prefix + PASSAGE_SUM, weight=weight))
+        return added
+
+
+def _plan_searches(segmenter: Segmenter, text: str, plan: FusionPlan) -> Iterator[tuple[RankingPlan, FieldQuery]]:
+    analysis = segmenter.analyze_query(text)
     for ranking in plan.rankings:
-        yield ranking.name, ranking.weight, FieldQuery(ranking.field, ranking.tokens(analysis))
-    for variant in variants:
-        analysis = segmenter.analyze_query(variant)
-        for ranking in plan.rankings:
-            yield "", ranking.weight * plan.variant_weight, FieldQuery(ranking.field, ranking.tokens(analysis))
+        yield ranking, FieldQuery(ranking.field, ranking.tokens(analysis))
 
 
 def fuse_rankings(ranked: Sequence[Ranked], *, rank_offset: float, limit: int) -> tuple[DocumentHit, ...]:
@@ -175,7 +213,7 @@ def fuse_rankings(ranked: Sequence[Ranked], *, rank_offset: float, limit: int) -
             if version_id in passages:
                 fused[version_id] = fused.get(version_id, 0.0) + ranking.weight / (rank_offset + rank)
     chosen = _choose_versions(fused, passages, limit)
-    features = _list_features(ranked, fused)
+    features = list_features(ranked, fused, rank_offset=rank_offset)
     return tuple(
         DocumentHit(
             document_id=passages[version_id][0].document_id,
@@ -215,46 +253,3 @@ def _fuse_passages(ranked: Sequence[Ranked], rank_offset: float) -> dict[int, li
             PassageHit(passage_id, hit.version_id, hit.document_id, scores[passage_id])
         )
     return grouped
-
-
-def _list_features(ranked: Sequence[Ranked], fused: Mapping[int, float]) -> Callable[[int], dict[str, float]]:
-    """A function from a version to its features."""
-    columns = {ranking.name: _best_scores(ranking.hits) for ranking in ranked if ranking.name}
-    columns["fused"] = dict(fused)
-    tops = {name: max(column.values(), default=0.0) or 1.0 for name, column in columns.items()}
-    summed = _sum_passages(ranked) if SUMMED_RANKING in columns else {}
-    summed_tops = {name: max(column.values(), default=0.0) or 1.0 for name, column in summed.items()}
-
-    def list_features(version_id: int) -> dict[str, float]:
-        found: dict[str, float] = {}
-        for name, column in columns.items():
-            score = column.get(version_id, 0.0)
-            found[name] = score
-            found[f"{name}_share"] = score / tops[name]
-        for name, column in summed.items():
-            found[f"{name}_share"] = column.get(version_id, 0.0) / summed_tops[name]
-        return found
-
-    return list_features
-
-
-def _sum_passages(ranked: Sequence[Ranked]) -> dict[str, dict[int, float]]:
-    """Figures of several passages of a version, from the hits of SUMMED_RANKING."""
-    scores: dict[int, list[float]] = {}
-    for ranking in ranked:
-        if ranking.name == SUMMED_RANKING:
-            for hit in ranking.hits:
-                scores.setdefault(hit.version_id, []).append(hit.score)
-    return {
-        f"{SUMMED_RANKING}_second": {version: sum(found[1:2]) for version, found in scores.items()},
-        f"{SUMMED_RANKING}_top3": {version: sum(found[:3]) for version, found in scores.items()},
-        f"{SUMMED_RANKING}_top10": {version: sum(found[:10]) for version, found in scores.items()},
-    }
-
-
-def _best_scores(hits: Sequence[PassageHit]) -> dict[int, float]:
-    """Version id to the score of its best hit; hits come best first."""
-    best: dict[int, float] = {}
-    for hit in hits:
-        best.setdefault(hit.version_id, hit.score)
-    return best

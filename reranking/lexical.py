@@ -48,7 +48,7 @@ class LexicalReranker:
 
     def _rank_one(self, request: RankingRequest) -> Ranking:
         began = time.perf_counter()
-        rows = list_features(request.query, request.candidates, self._analyze)
+        rows = list_features(request.query, request.candidates, self._analyze, request.variants)
         ranking = order_rows(self.model, [candidate.id for candidate in request.candidates], rows)
         return replace(ranking, seconds=time.perf_counter() - began)
 

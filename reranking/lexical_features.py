@@ -45,7 +45,23 @@ TITLE = ("title_asked", "title_asked_rare", "title_asked_count")
 
 and their number as a share of the greatest.
 """
-FEATURES = (*FIRST_STAGE, *COVERAGE, *RARE, *TITLE)
+VARIANT_FIRST_STAGE = (
+    "variant_fused_share",
+    "variant_stripped_bigrams_share",
+    "variant_words_share",
+    "variant_unigrams_share",
+    "variant_version_bigrams_share",
+    "variant_stripped_bigrams_top10_share",
+)
+"""First-stage figures of other wordings of the question, 0 where none was searched."""
+PLACE = ("place_same", "place_above", "place_below", "place_elsewhere")
+"""How the place that the question names stands to the candidate's, which brings it along; 0 where either names none."""
+OWN_TEXT = (*COVERAGE, *RARE, *TITLE)
+VARIANT_TEXT = tuple(f"variant_{name}" for name in OWN_TEXT)
+"""The same of the wording that the text holds best; without other wordings the question's own figures."""
+GATED = (*FIRST_STAGE, *OWN_TEXT)
+"""Features whose weights depend on the gates."""
+FEATURES = (*GATED, *VARIANT_FIRST_STAGE, *VARIANT_TEXT, *PLACE)
 
 _SENTENCE_END = re.compile(r"[。！？；\n]")
 _RUN = re.compile(r"\w+")
@@ -106,44 +122,66 @@ def normalize(text: str) -> str:
 
 
 def list_features(
-    question: str, candidates: Sequence[Candidate], analyze: AnalyzeQuestion = analyze_plainly
+    question: str,
+    candidates: Sequence[Candidate],
+    analyze: AnalyzeQuestion = analyze_plainly,
+    variants: Sequence[str] = (),
 ) -> list[list[float]]:
-    """A row for each candidate, columns as in FEATURES.
+    """A row for each candidate, columns as in FEATURES. `variants`: other wordings that were searched too.
 
     Candidates that bring no first-stage figures (documents of an API call) get BM25 computed among themselves.
     """
     tokens = analyze(question)
-    terms = tuple(dict.fromkeys(tokens.stripped.bigrams))
-    words = tuple(dict.fromkeys(tokens.stripped.words))
     figures: Sequence[Mapping[str, float]] = [candidate.features for candidate in candidates]
     if not any(name in row for row in figures for name in FIRST_STAGE):
-        figures = _score_locally(terms, candidates)
-    texts = [_Texts.of(candidate, (*terms, *words)) for candidate in candidates]
-    rare = zip(_cover_rare(terms, texts), _cover_rare(words, texts), strict=True)
+        figures = _score_locally(tuple(dict.fromkeys(tokens.stripped.bigrams)), candidates)
+    texts = [_Texts.of(candidate) for candidate in candidates]
+    own = _compare_texts(tokens, texts)
+    others = [_compare_texts(analyze(variant), texts) for variant in variants] or [own]
+    best = [[max(column) for column in zip(*rows, strict=True)] for rows in zip(*others, strict=True)]
+    return [
+        [
+            *(_read(row, name) for name in FIRST_STAGE),
+            *plain,
+            *(_read(row, name) for name in VARIANT_FIRST_STAGE),
+            *reworded,
+            *(_read(row, name) for name in PLACE),
+        ]
+        for row, plain, reworded in zip(figures, own, best, strict=True)
+    ]
+
+
+def _compare_texts(tokens: QuestionTokens, texts: Sequence[_Texts]) -> list[list[float]]:
+    """The figures of OWN_TEXT for each."""
+    terms = tuple(dict.fromkeys(tokens.stripped.bigrams))
+    words = tuple(dict.fromkeys(tokens.stripped.words))
+    held = [text.find_held((*terms, *words)) for text in texts]
+    rare = zip(_cover_rare(terms, texts, held), _cover_rare(words, texts, held), strict=True)
     asked = _compare_titles(frozenset(tokens.full.bigrams), [text.title for text in texts])
     return [
-        [*(_read(row, name) for name in FIRST_STAGE), *_cover(terms, words, text), *weighed, *titled]
-        for row, text, weighed, titled in zip(figures, texts, rare, asked, strict=True)
+        [*_cover(terms, words, text, found), *weighed, *titled]
+        for text, found, weighed, titled in zip(texts, held, rare, asked, strict=True)
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class _Texts:
-    """A candidate's texts, normalised. `held`: the terms in its title and document, or passages in that place."""
+    """A candidate's texts, normalised but for the document's, which is folded as far as the terms need it."""
 
     title: str
     passages: tuple[str, ...]
     joined: str
-    held: frozenset[str]
+    document: str
 
     @classmethod
-    def of(cls, candidate: Candidate, terms: Sequence[str]) -> _Texts:
-        title = normalize(candidate.title)
+    def of(cls, candidate: Candidate) -> _Texts:
         passages = tuple(normalize(text) for text in candidate.passages or (candidate.text,))
-        joined = "\n".join(passages)
-        document = _fold_document(candidate.document_text, terms) or joined
-        whole = f"{title}\n{document}"
-        return cls(title, passages, joined, frozenset(term for term in terms if term in whole))
+        return cls(normalize(candidate.title), passages, "\n".join(passages), candidate.document_text)
+
+    def find_held(self, terms: Sequence[str]) -> frozenset[str]:
+        """The terms in the title and the document, or the passages in its place."""
+        document = _fold_document(self.document, terms) or self.joined
+        return frozenset(term for term in terms if term in self.title or term in document)
 
 
 def _read(figures: Mapping[str, float], name: str) -> float:
@@ -151,11 +189,11 @@ def _read(figures: Mapping[str, float], name: str) -> float:
     return value if math.isfinite(value) else 0.0
 
 
-def _cover(bigrams: Sequence[str], words: Sequence[str], text: _Texts) -> list[float]:
+def _cover(bigrams: Sequence[str], words: Sequence[str], text: _Texts, held: frozenset[str]) -> list[float]:
     """The figures of COVERAGE."""
     return [
-        sum(term in text.held for term in bigrams) / (len(bigrams) or 1),
-        sum(term in text.held for term in words) / (len(words) or 1),
+        sum(term in held for term in bigrams) / (len(bigrams) or 1),
+        sum(term in held for term in words) / (len(words) or 1),
         _coverage(bigrams, text.passages[0]),
         _coverage(words, text.passages[0]),
         _coverage(bigrams, text.joined),
@@ -163,11 +201,11 @@ def _cover(bigrams: Sequence[str], words: Sequence[str], text: _Texts) -> list[f
     ]
 
 
-def _cover_rare(terms: Sequence[str], texts: Sequence[_Texts]) -> list[float]:
+def _cover_rare(terms: Sequence[str], texts: Sequence[_Texts], held: Sequence[frozenset[str]]) -> list[float]:
     """For each candidate the weighed share of the terms that its whole text holds."""
     weights = [(term, _rarity(sum(term in text.joined for text in texts), len(texts))) for term in terms]
     total = sum(weight for _, weight in weights) or 1.0
-    return [sum(weight for term, weight in weights if term in text.held) / total for text in texts]
+    return [sum(weight for term, weight in weights if term in found) / total for found in held]
 
 
 def _fold_document(text: str, terms: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 from numpy.typing import NDArray
 
-from reranking.lexical_features import FEATURES
+from reranking.lexical_features import FEATURES, GATED
 from reranking.lexical_model import BASE, Gate, LexicalModel
 from reranking.score_gap import ReviewRules, first_share
 
@@ -27,7 +27,7 @@ GATES = ("sentence_bigrams", "title_asked")
 PENALTY = 0.01
 PRIOR_QUESTIONS = 2000
 """How many questions the coefficients of a prior stand for."""
-SENT_SHARE = 0.37
+SENT_SHARE = 0.285
 """The share of questions that the share threshold sends to secondary review."""
 _FOLDS = 4
 _STEPS = 30
@@ -87,7 +87,8 @@ def _fit(questions: Sequence[LabelledQuestion], penalty: float, prior: LexicalMo
     plain, right, present = _stack(questions)
     gates = prior.gates if prior else _fit_gates(plain, present)
     opened = np.stack([_open(gate, plain, present) for gate in gates], axis=1)
-    inputs = np.concatenate([plain, *(plain * opened[:, i, None, None] for i in range(len(gates)))], axis=2)
+    gated = np.where(np.isin(FEATURES, GATED), plain, 0.0)
+    inputs = np.concatenate([plain, *(gated * opened[:, i, None, None] for i in range(len(gates)))], axis=2)
     known = inputs[present]
     mean, scale = known.mean(axis=0), known.std(axis=0)
     scale[scale < 1e-9] = np.inf  # what never varies gets no weight, or keeps the one it had

@@ -49,13 +49,15 @@ class RankingRequest:
     """One query with its candidates in first-stage order.
 
     `instruction` is the task description of the prompt (None: the reranker's default). `latency_budget` is in
-    seconds from the moment `rank` is called; None means no deadline.
+    seconds from the moment `rank` is called; None means no deadline. `variants`: other wordings that were searched
+    too; only the lexical reranker looks at them.
     """
 
     query: str
     candidates: Sequence[Candidate]
     instruction: str | None = None
     latency_budget: float | None = None
+    variants: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

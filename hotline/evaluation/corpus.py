@@ -13,6 +13,7 @@ from pathlib import Path
 from hotline.candidates import build_candidate
 from hotline.evaluation.data import Document
 from kb.passages import split_passages
+from kb.query_understanding import NamedPlace
 from kb.retrieval import DocumentHit
 from kb.search.factory import make_engine
 from kb.search.types import PassageEntry, SearchEngine, VersionEntry
@@ -29,7 +30,7 @@ class Corpus:
     documents: Sequence[Document]
     passages: Sequence[str]
 
-    def build_candidate(self, hit: DocumentHit) -> Candidate:
+    def build_candidate(self, hit: DocumentHit, asked_places: Sequence[NamedPlace]) -> Candidate:
         """As the desk builds one."""
         document = self.documents[hit.version_id - 1]
         return build_candidate(
@@ -39,6 +40,7 @@ class Corpus:
             passages=[self.passages[passage.passage_id - 1] for passage in hit.passages],
             features=hit.features,
             document_text=document.content,
+            asked_places=asked_places,
         )
 
 

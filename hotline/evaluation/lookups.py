@@ -7,13 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from hotline.candidates import find_asked_places
 from hotline.evaluation.corpus import Corpus
 from hotline.evaluation.data import Document, Question
 from hotline.evaluation.fingerprints import Recall
 from hotline.highlighting import Highlight, highlight
 from hotline.machine_check import MachineCheck, can_be_settled, check_by_machine
 from hotline.review_policy import judge_lookup
-from hotline.understanding import Wording, understand_question
+from hotline.understanding import Wording, get_rules, understand_question
+from kb.query_understanding import Rules
 from kb.retrieval import FirstStageResult, retrieve
 from kb.search.types import SearchFilter
 from reranking.lexical_features import list_features
@@ -57,18 +59,20 @@ def ask_questions(
     """
     by_id = {document.id: document for document in corpus.documents}
     analyze = corpus.engine.segmenter(corpus.index).analyze_query
+    rules = get_rules()
     for question in questions:
         seconds: dict[str, float] = {}
-        wordings = _understand(question.text, seconds)
+        wordings = _understand(question.text, rules, seconds)
         text = wordings[0].text
         found = _search(corpus, wordings, seconds, recall)
-        candidates = [corpus.build_candidate(hit) for hit in found.documents]
+        places = find_asked_places(text)
+        candidates = [corpus.build_candidate(hit, places) for hit in found.documents]
         rows = ranking = check = None
         began = time.perf_counter()
         if reranker:
-            (ranking,) = reranker.rank([RankingRequest(text, candidates)])
+            (ranking,) = reranker.rank([RankingRequest(text, candidates, variants=found.variants)])
         if lists_features:
-            rows = list_features(text, candidates, analyze)
+            rows = list_features(text, candidates, analyze, found.variants)
         seconds["rerank"] = time.perf_counter() - began
         if reranker and ranking:
             check = _check(reranker, wordings, candidates, ranking)
@@ -77,9 +81,9 @@ def ask_questions(
         yield Asked(question, text, ids, rows, ranking, check, find_touches(question, by_id), seconds)
 
 
-def _understand(text: str, seconds: dict[str, float]) -> list[Wording]:
+def _understand(text: str, rules: Rules, seconds: dict[str, float]) -> list[Wording]:
     began = time.perf_counter()
-    wordings = understand_question(text)
+    wordings = understand_question(text, rules=rules)
     seconds["understanding"] = time.perf_counter() - began
     return wordings
 
@@ -109,7 +113,15 @@ def _search(
     began = time.perf_counter()
     extra = recall(used[0], search_filter) if recall else ()
     recalled = time.perf_counter() - began
-    found = retrieve(corpus.engine, used[0], search_filter, variants=used[1:], index=corpus.index, extra_rankings=extra)
+    found = retrieve(
+        corpus.engine,
+        used[0],
+        search_filter,
+        variants=used[1:],
+        if_weak=[wording.text for wording in wordings if wording.if_weak],
+        index=corpus.index,
+        extra_rankings=extra,
+    )
     seconds["first_stage"] = recalled + found.seconds
     return found
 

@@ -19,7 +19,7 @@ from hotline.live_settings import get_live_settings
 from hotline.models import APIKey, Lookup, QueryVariant, Result, ResultPassage, SecondaryReview, Ticket, User
 from hotline.semantic_recall import recall_by_meaning
 from hotline.services.tickets import clean_question
-from hotline.understanding import Wording, read_question
+from hotline.understanding import Wording, mark_searched, read_question
 from kb.engine import get_search_engine
 from kb.models import DocumentVersion, IndexVersion, Passage
 from kb.retrieval import DocumentHit, FirstStageResult, FusionPlan, Ranked, retrieve
@@ -111,7 +111,7 @@ def start_lookup(
             without=list(without),
             rule_versions=dict(read.rule_versions),
         )
-        store_variants(lookup, wordings)
+        store_variants(lookup, mark_searched(wordings, found.variants))
         _store_candidates(lookup, wordings[0].text, found.documents)
         if not found.documents:
             _finish_empty(lookup)
@@ -199,6 +199,7 @@ def _search(
             search_filter,
             limit=settings.CANDIDATE_LIMIT,
             variants=used[1:],
+            if_weak=[wording.text for wording in wordings if wording.if_weak],
             plan=plan,
             extra_rankings=extra_rankings,
         )

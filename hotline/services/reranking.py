@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from hotline.candidates import build_candidate
+from hotline.candidates import build_candidate, find_asked_places
 from hotline.instructions import instruction_text
 from hotline.live_settings import get_live_settings
 from hotline.machine_check import MachineCheck, can_be_settled, check_by_machine
@@ -88,6 +88,7 @@ def rerank_lookups(lookups: Sequence[Lookup], *, holder: str) -> None:
 def load_candidates(lookups: Sequence[Lookup]) -> dict[int, list[Candidate]]:
     """Lookup id to its candidates in first-stage order; a candidate's id is its result's."""
     found: dict[int, list[Candidate]] = {lookup.pk: [] for lookup in lookups}
+    asked = {lookup.pk: find_asked_places(searched_text(lookup)) for lookup in lookups}
     results = Result.objects.filter(lookup__in=lookups).order_by("lookup_id", "first_stage_rank")
     for result in results.select_related("version").prefetch_related("passages__passage"):
         found[result.lookup_id].append(
@@ -98,6 +99,8 @@ def load_candidates(lookups: Sequence[Lookup]) -> dict[int, list[Candidate]]:
                 passages=[row.passage.searchable_text for row in result.passages.all()],
                 features=result.features,
                 document_text=result.version.text,
+                region=result.version.region,
+                asked_places=asked[result.lookup_id],
             )
         )
     return found
@@ -141,6 +144,11 @@ def searched_text(lookup: Lookup) -> str:
     return variants[0].text if variants else lookup.question
 
 
+def searched_variants(lookup: Lookup) -> list[str]:
+    """The other wordings that were searched too."""
+    return [variant.text for variant in lookup.variants.all()[1:] if variant.is_used]
+
+
 def _usable_reranker() -> Reranker | None:
     chosen = get_live_settings().reranker
     if chosen != "configured":
@@ -161,6 +169,7 @@ def _rank(reranker: Reranker, lookups: Sequence[Lookup], candidates: dict[int, l
             candidates[lookup.pk],
             instruction_text(lookup.instruction),
             settings.RERANK_LATENCY_BUDGET_SECONDS,
+            searched_variants(lookup),
         )
         for lookup in fit
     ]

@@ -1,7 +1,19 @@
 """What a citizen means: cleaning, terms, places, question sentences, rewrites; dictionaries, no model."""
 
+from kb.query_understanding.places import NamedPlace, find_named_places, prefer_places
 from kb.query_understanding.rules import RuleError, Rules, load_default_rules
 from kb.query_understanding.types import Step, Understanding, Variant
 from kb.query_understanding.understanding import understand
 
-__all__ = ["RuleError", "Rules", "Step", "Understanding", "Variant", "load_default_rules", "understand"]
+__all__ = [
+    "NamedPlace",
+    "RuleError",
+    "Rules",
+    "Step",
+    "Understanding",
+    "Variant",
+    "find_named_places",
+    "load_default_rules",
+    "prefer_places",
+    "understand",
+]

@@ -181,6 +181,10 @@ class Rules:
         return {place.name: place for place in self.places}
 
     @cached_property
+    def place_matcher(self) -> Matcher:
+        return Matcher(self.place_of)
+
+    @cached_property
     def term_categories(self) -> Mapping[str, str]:
         return dict(self.terms)
 

@@ -13,6 +13,7 @@ from hotline.errors import EmptyQuestion, QuestionTooLong, SearchUnavailable
 from hotline.models import Lookup, User
 from hotline.services.lookups import readable_departments, start_lookup
 from hotline.services.tickets import QUESTION_LIMIT, open_ticket
+from hotline.understanding import FUSED_KINDS
 from kb import indexing
 from kb.models import Department, DocumentVersion, Passage
 from kb.services.versions import correct_metadata, repeal_version
@@ -153,3 +154,18 @@ def test_passage_that_left_the_database_is_left_out(policies: Policies) -> None:
     Passage.objects.filter(version=policies["leak"]).delete()
 
     assert policies["leak"].pk not in found(start_lookup(question="楼上漏水", by=None))
+
+
+def test_weak_search_is_made_again_with_rewrites_and_says_so(policies: Policies) -> None:
+    lookup = start_lookup(question="公租房漏水了房东踢皮球咋整", by=None)
+
+    used = {variant.kind for variant in lookup.variants.all()[1:] if variant.is_used}
+    assert used
+    assert used <= FUSED_KINDS
+    assert any(name.startswith("variant_") for name in lookup.results.all()[0].features)
+
+
+def test_rewrites_that_the_agent_switched_off_are_not_searched(policies: Policies) -> None:
+    lookup = start_lookup(question="公租房漏水了房东踢皮球咋整", by=None, variant_texts=[])
+
+    assert [variant.ordinal for variant in lookup.variants.all() if variant.is_used] == [0]

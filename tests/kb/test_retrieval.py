@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kb.rankings import is_weak, sum_passages
 from kb.retrieval import (
     DEFAULT_PLAN,
     PASSAGES_A_DOCUMENT,
@@ -44,6 +45,23 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> EmbeddedEngine:
 
 def list_documents(result: FirstStageResult) -> list[int]:
     return [hit.document_id for hit in result.documents]
+
+
+def test_search_is_weak_where_its_rankings_disagree_or_the_second_is_near() -> None:
+    first, second = [hit(1, 10, 2.0)], [hit(2, 20, 2.0)]
+    agreeing = [Ranked("bigrams", 1.0, first), Ranked("words", 1.0, first)]
+    assert not is_weak(agreeing, [0.2, 0.1])
+    assert is_weak(agreeing, [0.2, 0.19])
+    assert is_weak([Ranked("bigrams", 1.0, first), Ranked("words", 1.0, second)], [0.2, 0.1])
+    assert is_weak([Ranked("bigrams", 1.0, first), Ranked("words", 1.0, [])], [0.2, 0.1])
+    assert is_weak([], [])
+
+
+def test_several_passages_that_speak_of_the_matter_count_more_than_one() -> None:
+    ranking = Ranked("stripped_bigrams", 1.0, [hit(1, 10, 5.0), hit(2, 20, 4.5), hit(3, 20, 4.0)])
+    best, other = sum_passages(ranking, name="passage_sum", weight=1.0).hits
+    assert (best.version_id, best.score) == (20, pytest.approx(4.5 + 0.3 * 4.0))
+    assert (other.version_id, other.passage_id) == (10, 0)
 
 
 def hit(passage_id: int, version_id: int, score: float, *, document_id: int = 0) -> PassageHit:
@@ -121,15 +139,28 @@ def test_every_ranking_gives_its_features(engine: EmbeddedEngine) -> None:
     assert documents[0].features["fused"] == documents[0].score
 
 
-def test_variant_helps_to_find_and_gives_no_features(engine: EmbeddedEngine) -> None:
+def test_variant_helps_to_find_and_gives_features_of_its_own(engine: EmbeddedEngine) -> None:
     alone = retrieve(engine, "狗证", TODAY)
     helped = retrieve(engine, "狗证", TODAY, variants=["养犬登记"])
     assert 1030 not in list_documents(alone)
     assert list_documents(helped)[0] == 1030
     assert helped.documents[0].features["bigrams"] == 0.0
-    assert set(helped.documents[0].features) == {
-        name for document in retrieve(engine, "漏水", TODAY).documents for name in document.features
-    }
+    assert helped.documents[0].features["variant_bigrams_share"] == 1.0
+    assert helped.variants == ("养犬登记",)
+    assert not any(name.startswith("variant_") for name in retrieve(engine, "漏水", TODAY).documents[0].features)
+
+
+def test_weak_search_is_made_again_with_the_variants(engine: EmbeddedEngine) -> None:
+    found = retrieve(engine, "狗证", TODAY, if_weak=["养犬登记"])
+    assert list_documents(found)[0] == 1030
+    assert found.variants == ("养犬登记",)
+
+
+def test_strong_search_is_left_alone(engine: EmbeddedEngine) -> None:
+    question = "加装电梯"
+    found = retrieve(engine, question, TODAY, if_weak=["养犬登记"])
+    assert found.variants == ()
+    assert found.documents == retrieve(engine, question, TODAY).documents
 
 
 def test_variant_weighs_less_than_the_question(engine: EmbeddedEngine) -> None:
