@@ -34,7 +34,7 @@ def test_first_stage_finds_and_orders(halves: Report) -> None:
     figures = halves.sets["all"].first_stage
 
     assert figures is not None
-    assert figures["recall@50"] >= 91
+    assert figures["recall@50"] >= 93
     assert figures["top1"] >= 49
 
 
@@ -57,7 +57,7 @@ def test_law_questions_do_not_harm_policy_questions(halves: Report) -> None:
 def test_what_is_not_sent_to_review_is_right(halves: Report) -> None:
     review = halves.sets["all"].review
 
-    assert (review["sent"] or 100) <= 40
+    assert (review["sent"] or 100) <= 30
     assert (review["top1_of_rest"] or 0) >= 77
 
 
@@ -65,7 +65,7 @@ def test_reranked_order_on_documents_that_no_training_question_shares(asked: lis
     figures = summarize(judge_across(asked, split_by_document)).sets["all"].reranked
 
     assert figures is not None
-    assert figures["top1"] >= 56
+    assert figures["top1"] >= 57
 
 
 def test_shipped_coefficients_do_no_harm_on_any_set(asked: list[Asked]) -> None:

@@ -25,6 +25,7 @@ from hotline.evaluation.data import (
 from hotline.evaluation.fingerprints import Recall, recall_documents
 from hotline.evaluation.lookups import Asked, ask_questions
 from hotline.evaluation.runner import Judged, judge_ranked, judge_with_model, summarize
+from hotline.evaluation.steps import list_steps
 from hotline.rerankers import get_reranker, load_lexical_model
 from hotline.review_policy import rules_for
 from kb.embedding import EmbeddingFailed
@@ -48,6 +49,7 @@ class Command(BaseCommand):
         parser.add_argument("--model", type=Path, help="词法重排的系数文件（默认取线上所用）")
         parser.add_argument("--embedding-model", default="", help="嵌入模型目录或仓库编号：初筛融合语义召回")
         parser.add_argument("--fingerprints", type=Path, help="向量存放的目录，下次接着用（默认用完即删）")
+        parser.add_argument("--steps", action="store_true", help="只看初筛：逐一去掉一个步骤时的召回率")
         parser.add_argument("--limit", type=int, help="只用前若干个问题")
         parser.add_argument("--json", action="store_true", help="最后一行输出 JSON")
         folds = parser.add_mutually_exclusive_group()
@@ -77,6 +79,10 @@ class Command(BaseCommand):
         with ExitStack() as stack:
             corpus = stack.enter_context(index_documents(documents, elasticsearch_url=_elasticsearch_url(options)))
             self.stderr.write(f"{len(documents)} 份文件，{len(corpus.passages)} 个段落，{len(questions)} 个问题")
+            if options["steps"]:
+                for line in list_steps(corpus, questions):
+                    self.stdout.write(line)
+                return
             recall = stack.enter_context(self._recall(documents, options)) if options["embedding_model"] else None
             asked = list(ask_questions(corpus, questions, reranker=reranker, lists_features=by_model, recall=recall))
         report = summarize(_judge(asked, options))
