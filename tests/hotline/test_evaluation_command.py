@@ -31,6 +31,8 @@ TOPICS = (
     ("出租汽车", "出租车拒载", "处二百元以上五百元以下罚款"),
 )
 
+pytestmark = pytest.mark.django_db  # the live dictionaries
+
 
 @pytest.fixture
 def town(tmp_path: Path) -> dict[str, Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pytest_django import DjangoDbBlocker
 
 from hotline.evaluation.corpus import index_documents
 from hotline.evaluation.data import load_documents, load_questions, split_by_document, split_halves
@@ -18,10 +19,10 @@ pytestmark = [pytest.mark.evaluation, pytest.mark.slow, pytest.mark.timeout(1800
 
 
 @pytest.fixture(scope="module")
-def asked(evaluation_dir: Path) -> list[Asked]:
+def asked(evaluation_dir: Path, django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> list[Asked]:
     documents = load_documents(evaluation_dir / "policies" / "docs.jsonl")
     questions = load_questions(evaluation_dir / "policies" / "queries.jsonl", documents)
-    with index_documents(documents) as corpus:
+    with django_db_blocker.unblock(), index_documents(documents) as corpus:
         return list(ask_questions(corpus, questions, lists_features=True))
 
 
