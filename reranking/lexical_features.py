@@ -10,7 +10,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
@@ -135,9 +135,11 @@ def list_features(
     figures: Sequence[Mapping[str, float]] = [candidate.features for candidate in candidates]
     if not any(name in row for row in figures for name in FIRST_STAGE):
         figures = _score_locally(tuple(dict.fromkeys(tokens.stripped.bigrams)), candidates)
-    texts = [_Texts.of(candidate) for candidate in candidates]
-    own = _compare_texts(tokens, texts)
-    others = [_compare_texts(analyze(variant), texts) for variant in variants] or [own]
+    wordings = [tokens, *map(analyze, variants)]
+    terms = tuple(dict.fromkeys(term for wording in wordings for term in _list_terms(wording)))
+    texts = [_Texts.of(candidate, terms) for candidate in candidates]
+    own, *others = (_compare_texts(wording, texts) for wording in wordings)
+    others = others or [own]
     best = [[max(column) for column in zip(*rows, strict=True)] for rows in zip(*others, strict=True)]
     return [
         [
@@ -151,37 +153,59 @@ def list_features(
     ]
 
 
+def _list_terms(tokens: QuestionTokens) -> tuple[str, ...]:
+    return (*tokens.stripped.bigrams, *tokens.stripped.words)
+
+
 def _compare_texts(tokens: QuestionTokens, texts: Sequence[_Texts]) -> list[list[float]]:
     """The figures of OWN_TEXT for each."""
     terms = tuple(dict.fromkeys(tokens.stripped.bigrams))
     words = tuple(dict.fromkeys(tokens.stripped.words))
-    held = [text.find_held((*terms, *words)) for text in texts]
-    rare = zip(_cover_rare(terms, texts, held), _cover_rare(words, texts, held), strict=True)
+    rare = zip(_cover_rare(terms, texts), _cover_rare(words, texts), strict=True)
     asked = _compare_titles(frozenset(tokens.full.bigrams), [text.title for text in texts])
     return [
-        [*_cover(terms, words, text, found), *weighed, *titled]
-        for text, found, weighed, titled in zip(texts, held, rare, asked, strict=True)
+        [*_cover(terms, words, text), *weighed, *titled]
+        for text, weighed, titled in zip(texts, rare, asked, strict=True)
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class _Texts:
-    """A candidate's texts, normalised but for the document's, which is folded as far as the terms need it."""
+    """A candidate's title, normalised, and which of the terms of all wordings its texts hold.
+
+    `document`: the title and the document, or the passages in its place; `sentences`: of the passages.
+    """
 
     title: str
-    passages: tuple[str, ...]
-    joined: str
-    document: str
+    document: frozenset[str]
+    passages: frozenset[str]
+    best_passage: frozenset[str]
+    sentences: tuple[frozenset[str], ...]
 
     @classmethod
-    def of(cls, candidate: Candidate) -> _Texts:
-        passages = tuple(normalize(text) for text in candidate.passages or (candidate.text,))
-        return cls(normalize(candidate.title), passages, "\n".join(passages), candidate.document_text)
+    def of(cls, candidate: Candidate, terms: Sequence[str]) -> _Texts:
+        title = normalize(candidate.title)
+        passages = [normalize(text) for text in candidate.passages or (candidate.text,)]
+        joined = "\n".join(passages)
+        document = _fold_document(candidate.document_text, terms) or joined
+        held = _find_held(terms, joined)
+        return cls(
+            title,
+            frozenset(term for term in terms if term in title or term in document),
+            held,
+            _find_held(held, passages[0]),
+            tuple(_find_held(held, sentence) for sentence in _cut_sentences(passages)),
+        )
 
-    def find_held(self, terms: Sequence[str]) -> frozenset[str]:
-        """The terms in the title and the document, or the passages in its place."""
-        document = _fold_document(self.document, terms) or self.joined
-        return frozenset(term for term in terms if term in self.title or term in document)
+
+def _find_held(terms: Iterable[str], text: str) -> frozenset[str]:
+    return frozenset([term for term in terms if term in text])
+
+
+def _cut_sentences(passages: Iterable[str]) -> list[str]:
+    """At least one."""
+    pieces = (piece for text in passages for piece in _SENTENCE_END.split(text))
+    return [piece for piece in pieces if len(piece) >= _SHORTEST_SENTENCE] or [""]
 
 
 def _read(figures: Mapping[str, float], name: str) -> float:
@@ -189,23 +213,23 @@ def _read(figures: Mapping[str, float], name: str) -> float:
     return value if math.isfinite(value) else 0.0
 
 
-def _cover(bigrams: Sequence[str], words: Sequence[str], text: _Texts, held: frozenset[str]) -> list[float]:
+def _cover(bigrams: Sequence[str], words: Sequence[str], text: _Texts) -> list[float]:
     """The figures of COVERAGE."""
     return [
-        sum(term in held for term in bigrams) / (len(bigrams) or 1),
-        sum(term in held for term in words) / (len(words) or 1),
-        _coverage(bigrams, text.passages[0]),
-        _coverage(words, text.passages[0]),
-        _coverage(bigrams, text.joined),
-        *_cover_sentences(bigrams, words, text.passages),
+        _coverage(bigrams, text.document),
+        _coverage(words, text.document),
+        _coverage(bigrams, text.best_passage),
+        _coverage(words, text.best_passage),
+        _coverage(bigrams, text.passages),
+        *_cover_sentences(frozenset(bigrams), frozenset(words), text.sentences),
     ]
 
 
-def _cover_rare(terms: Sequence[str], texts: Sequence[_Texts], held: Sequence[frozenset[str]]) -> list[float]:
+def _cover_rare(terms: Sequence[str], texts: Sequence[_Texts]) -> list[float]:
     """For each candidate the weighed share of the terms that its whole text holds."""
-    weights = [(term, _rarity(sum(term in text.joined for text in texts), len(texts))) for term in terms]
+    weights = [(term, _rarity(sum(term in text.passages for text in texts), len(texts))) for term in terms]
     total = sum(weight for _, weight in weights) or 1.0
-    return [sum(weight for term, weight in weights if term in found) / total for found in held]
+    return [sum(weight for term, weight in weights if term in text.document) / total for text in texts]
 
 
 def _fold_document(text: str, terms: Sequence[str]) -> str:
@@ -215,16 +239,16 @@ def _fold_document(text: str, terms: Sequence[str]) -> str:
     return text
 
 
-def _cover_sentences(bigrams: Sequence[str], words: Sequence[str], passages: Sequence[str]) -> list[float]:
+def _cover_sentences(
+    bigrams: frozenset[str], words: frozenset[str], sentences: Sequence[frozenset[str]]
+) -> list[float]:
     """Bigrams and words in the best sentence, bigrams in the best two neighbours, mean of the best three."""
-    pieces = (piece for text in passages for piece in _SENTENCE_END.split(text))
-    sentences = [piece for piece in pieces if len(piece) >= _SHORTEST_SENTENCE] or [""]
-    held = [{term for term in bigrams if term in sentence} for sentence in sentences]
+    held = [bigrams & sentence for sentence in sentences]
     count = len(bigrams) or 1
     counts = sorted(map(len, held), reverse=True)
     return [
         counts[0] / count,
-        max(_coverage(words, sentence) for sentence in sentences),
+        max(len(words & sentence) for sentence in sentences) / (len(words) or 1),
         max((len(first | second) for first, second in pairwise(held)), default=counts[0]) / count,
         sum(counts[:3]) / count / 3,
     ]
@@ -247,8 +271,8 @@ def _compare_titles(asked: frozenset[str], titles: Sequence[str]) -> list[list[f
     ]
 
 
-def _coverage(terms: Sequence[str], text: str) -> float:
-    return sum(term in text for term in terms) / len(terms) if terms else 0.0
+def _coverage(terms: Sequence[str], held: frozenset[str]) -> float:
+    return sum(term in held for term in terms) / (len(terms) or 1)
 
 
 def _cut_bigrams(text: str) -> list[str]:
