@@ -23,7 +23,7 @@ from kb.segmentation import SegmentationDictionary, load_default_dictionary
 logger = logging.getLogger(__name__)
 
 CHECK_SECONDS = 2.0
-RETRY_SECONDS = 60.0  # after a release that could not be loaded
+RETRY_SECONDS = 30.0  # after a release that could not be read or loaded
 TURN_SECONDS = 0.0005
 
 
@@ -112,6 +112,7 @@ class LiveRules:
             is_current = read_release() == rules.release
         except DatabaseError as error:
             logger.warning("the dictionaries' release is unknown: %s", error)
+            self._check_at = self._clock() + RETRY_SECONDS
             return
         if not is_current:
             self._is_loading = True
