@@ -82,9 +82,9 @@ class Lookup(models.Model):
         return self.state == self.State.DONE
 
     @property
-    def uses_rewrites(self) -> bool:
-        """Whether more than one wording was searched."""
-        return any(variant.ordinal and variant.is_used for variant in self.variants.all())
+    def used_rewrites(self) -> int:
+        """How many wordings were searched beside the first."""
+        return sum(bool(variant.ordinal) and variant.is_used for variant in self.variants.all())
 
 
 class RerankJob(models.Model):

@@ -53,6 +53,7 @@ def test_asking_stops_when_the_order_is_final(sign_in: SignIn, agent: User) -> N
     page = sign_in(agent)
     finish(ask(page), "加装电梯")
     expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
+    expect(page.locator("#document .document-head h2")).to_contain_text("加装电梯")
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
 
@@ -214,6 +215,7 @@ def test_rewrites_are_explained_in_place_and_asked_with(sign_in: SignIn, agent: 
     chosen = button.get_attribute("value")
     button.click()
 
+    page.click("summary:has-text('条已参与检索')")
     expect(page.locator("#rewrites .rewrite", has_text="已参与检索").filter(has_text=chosen)).to_be_visible()
     assert Lookup.objects.latest("id").variants.get(text=chosen).is_used
 
