@@ -27,6 +27,11 @@ _NATIONAL = re.compile(
     r"^(?:中共中央|中央|国务院|国家|全国|中华人民共和国|中国|最高人民|[\u4e00-\u9fff]{1,10}部(?:办公厅)?(?:\s|$|令|、|关于)|"
     r"[\u4e00-\u9fff]{2,12}(?:总局|总署)(?:办公厅)?(?:\s|$|、|关于))"
 )
+# 国家税务总局深圳市税务局 is the city's, whatever its name begins with
+_HEAD_OF_BRANCH = re.compile(
+    r"^(?:国家|中国)[\u4e00-\u9fff]{2,12}?(?:总局|总署|局|银行)(?!关于|印发|公布|办公厅)"
+    r"(?=[\u4e00-\u9fff]{2,7}?(?:省|市|自治区|区|县)[\u4e00-\u9fff]{0,4}(?:局|分行|总队)(?:[\s、]|关于|$))"
+)
 _PLACE = re.compile(
     rf"^(?P<province>(?:{_PROVINCE})(?:省|市|(?:维吾尔|壮族|回族)?自治区)|[\u4e00-\u9fff]{{2,4}}省)?"
     r"(?P<city>[\u4e00-\u9fff]{2,6}?(?:市|自治州|盟|地区))?"
@@ -83,7 +88,7 @@ def _signers_above(lines: list[str], index: int) -> list[str]:
 def find_level_and_region(issuer: str, title: str) -> tuple[str, str]:
     """(`level`, `region`), e.g. ("district", "广州市天河区"); the region of national policies is 全国."""
     for text in (issuer, title):
-        text = text.strip("《（(")
+        text = _HEAD_OF_BRANCH.sub("", text.strip("《（("))
         if _NATIONAL.match(text):
             return "national", "全国"
         match = _PLACE.match(text)
