@@ -49,12 +49,12 @@ def take_in_order(lengths: Sequence[int], budget: int) -> int:
 
 
 def interleave(counts: Sequence[int]) -> list[tuple[int, int]]:
-    """(request, candidate) by first-stage rank: the first of every request, then the second of every request, …"""
+    """(request, turn): the first of every request, then the second of every request, …"""
     return [
-        (request, candidate)
-        for candidate in range(max(counts, default=0))
+        (request, turn)
+        for turn in range(max(counts, default=0))
         for request, count in enumerate(counts)
-        if candidate < count
+        if turn < count
     ]
 
 

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 FELL_BACK = "fell_back"
 PARTIAL_RERANK = "partial_rerank"
+FEWEST_SCORED = 2
 
 
 @runtime_checkable
@@ -29,7 +30,7 @@ class ReportsStatus(Protocol):
 
 
 class FallbackReranker:
-    """Ranks with `first`; where that fails or scores nothing in time, with `second`, and says so.
+    """Ranks with `first`; where that fails or scores too little in time to order by, with `second`, and says so.
 
     A ranking that `second` made carries the notice `fell_back` and `second`'s info. `second` is asked without a
     deadline, which `first` has used up: it must be fast. Raises what `second` raises.
@@ -222,10 +223,11 @@ def _start(config: RerankerConfig, engine: str, device: str, load_model: ModelLo
 
 
 def _needs_second(request: RankingRequest, ranking: Ranking | None) -> bool:
-    return ranking is None or (bool(request.candidates) and not ranking.scored)
+    """One score of several is no order: there is nothing to compare it with."""
+    return ranking is None or len(ranking.scored) < min(FEWEST_SCORED, len(request.candidates))
 
 
 def _join_notices(first: Ranking | None, second: Ranking) -> tuple[str, ...]:
-    """Why `first` scored nothing, as far as it says, what `second` has to say, and that it was `second`."""
+    """Why `first` scored so little, as far as it says, what `second` has to say, and that it was `second`."""
     reasons = [] if first is None else [notice for notice in first.notices if notice != PARTIAL_RERANK]
     return tuple(dict.fromkeys([*reasons, *second.notices, FELL_BACK]))

@@ -157,8 +157,9 @@ class QwenReranker:
 
     def _lay_out(self, call: _Call) -> None:
         """The pairs in the order in which they are likely to matter, equal ones once."""
-        for number, place in interleave([len(request.candidates) for request in call.requests]):
-            request = call.requests[number]
+        orders = [request.scoring_order() for request in call.requests]
+        for number, turn in interleave([len(order) for order in orders]):
+            request, place = call.requests[number], orders[number][turn]
             pair = self._pair(call, request, request.candidates[place])
             key = self._key(pair)
             call.keys[number, place] = key

@@ -102,6 +102,7 @@ def build_hotline(options: RemoteOptions, request: RankingRequest) -> dict[str, 
         documents=documents,
         instruction=request.instruction,
         latency_budget=request.latency_budget,
+        prior=list(request.prior) or None,
     )
 
 

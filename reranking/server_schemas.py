@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from reranking.server_errors import ApiError
 from reranking.types import Candidate, Ranking, RankingRequest, ScoredPassage
@@ -88,21 +88,25 @@ class HotlineBody(RerankBody):
     """`POST /rerank {query, documents: [{id, title, content}]}` -> `{reranked_ids, scores, log_odds, ...}`.
 
     `scores` (P(yes)) and `log_odds` lie beside `reranked_ids`; documents that the deadline cut off come last with null.
+    `prior`, a number for each document, says which are to be scored first where the deadline may cut some off.
     """
 
     query: str
     documents: list[HotlineDocument]
     latency_budget: LatencyBudget | None = None
+    prior: list[FiniteFloat] = Field(default_factory=list)
 
     @model_validator(mode="after")
-    def check_ids(self) -> Self:
+    def check_documents(self) -> Self:
         if len({document.id for document in self.documents}) < len(self.documents):
             raise ValueError("document ids must be unique")
+        if self.prior and len(self.prior) != len(self.documents):
+            raise ValueError("prior must hold a number for each document")
         return self
 
     def to_requests(self) -> list[RankingRequest]:
         candidates = [document.to_candidate() for document in self.documents]
-        return [RankingRequest(self.query, candidates, self.instruction, self.latency_budget)]
+        return [RankingRequest(self.query, candidates, self.instruction, self.latency_budget, prior=self.prior)]
 
     def to_answer(self, rankings: Sequence[Ranking]) -> Any:
         (ranking,) = rankings

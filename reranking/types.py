@@ -51,6 +51,9 @@ class RankingRequest:
     `instruction` is the task description of the prompt (None: the reranker's default). `latency_budget` is in
     seconds from the moment `rank` is called; None means no deadline. `variants`: other wordings that were searched
     too; only the lexical reranker looks at them.
+
+    `prior` is empty or holds a number for each candidate: those with a higher one are scored first, where a deadline
+    leaves no time for all (empty: by first-stage order). It changes no score, nor the order of what was not scored.
     """
 
     query: str
@@ -58,6 +61,16 @@ class RankingRequest:
     instruction: str | None = None
     latency_budget: float | None = None
     variants: Sequence[str] = ()
+    prior: Sequence[float] = ()
+
+    def __post_init__(self) -> None:
+        if self.prior and len(self.prior) != len(self.candidates):
+            raise ValueError(f"prior has {len(self.prior)} numbers for {len(self.candidates)} candidates")
+
+    def scoring_order(self) -> list[int]:
+        """Places of the candidates in the order in which they are likely to matter."""
+        places = range(len(self.candidates))
+        return sorted(places, key=lambda place: -self.prior[place]) if self.prior else list(places)
 
 
 @dataclass(frozen=True, slots=True)

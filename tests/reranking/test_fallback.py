@@ -52,6 +52,25 @@ def _score_by_place(request: RankingRequest) -> tuple[ScoredPassage, ...]:
     )
 
 
+class StopsEarly(FakeReranker):
+    """Scores the first `count` candidates of each request, as at a deadline."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+
+    def rank(self, requests: Sequence[RankingRequest]) -> list[Ranking]:
+        return [
+            Ranking(
+                _score_by_place(request)[: self.count],
+                self.info,
+                tuple(candidate.id for candidate in request.candidates[self.count :]),
+                notices=("partial_rerank",),
+            )
+            for request in requests
+        ]
+
+
 @pytest.fixture
 def first() -> FakeReranker:
     return FakeReranker()
@@ -175,13 +194,23 @@ class TestFallbackReranker:
         assert ranking.notices == ("query_too_long", "fell_back")
 
     def test_partly_scored_in_time_is_kept(self, second: LesserReranker) -> None:
-        fallback = FallbackReranker(FakeReranker(seconds_per_document=0.05), second)
-
-        (ranking,) = fallback.rank([RankingRequest("漏水", CANDIDATES, latency_budget=0.12)])
+        (ranking,) = FallbackReranker(StopsEarly(2), second).rank([REQUEST])
 
         assert ranking.info.name == "fake"
-        assert ranking.scored
-        assert ranking.unscored
+        assert [item.id for item in ranking.scored] == ["a", "b"]
+        assert ranking.unscored == ("c",)
+        assert second.calls == []
+
+    def test_one_score_of_several_is_no_order(self, second: LesserReranker) -> None:
+        (ranking,) = FallbackReranker(StopsEarly(1), second).rank([REQUEST])
+
+        assert ranking.info == LESSER_INFO
+        assert len(ranking.scored) == 3
+        assert ranking.notices == ("fell_back",)
+
+    def test_one_score_of_one_is_kept(self, second: LesserReranker) -> None:
+        FallbackReranker(StopsEarly(1), second).rank([RankingRequest("漏水", CANDIDATES[:1])])
+
         assert second.calls == []
 
     def test_no_candidates_are_no_failure(self, fallback: FallbackReranker, second: LesserReranker) -> None:

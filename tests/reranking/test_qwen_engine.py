@@ -178,6 +178,24 @@ class TestDeadline:
         assert "partial_rerank" in ranking.notices
         assert scored == set("01234"[: len(scored)])
 
+    def test_likelier_candidates_are_scored_first(self, engine):
+        engine._scorer.batch_tokens = 60
+        engine._scorer.seconds_per_token = 1e-9
+        slow_down(engine, 0.05)
+        prior = [0.1, 0.5, 0.3, 0.9, 0.2]
+        (ranking,) = engine.rank([RankingRequest(QUERY, CANDIDATES, latency_budget=0.12, prior=prior)])
+        scored = {item.id for item in ranking.scored}
+        assert scored == set(["3", "1", "2", "4", "0"][: len(scored)])
+        assert 1 <= len(scored) < 5
+        assert list(ranking.unscored) == sorted(ranking.unscored)
+
+    def test_prior_changes_no_score(self, engine):
+        plain, ordered = (
+            engine.rank([RankingRequest(QUERY, CANDIDATES, prior=prior)])[0] for prior in ((), (0, 1, 2, 3, 4))
+        )
+        assert log_odds(ordered) == pytest.approx(log_odds(plain), abs=1e-5)
+        assert ordered.ids == plain.ids
+
     def test_every_waiting_request_gets_its_first_candidates(self, engine):
         engine._scorer.batch_tokens = 100
         slow_down(engine, 0.05)

@@ -84,6 +84,9 @@ class TestHotline:
             ],
         }
 
+    def test_says_what_is_to_be_scored_first(self) -> None:
+        assert build(RankingRequest("问", CANDIDATES, prior=(0.5, 2.0, -1.0)))["prior"] == [0.5, 2.0, -1.0]
+
     def test_leaves_out_what_is_not_asked_for(self) -> None:
         assert set(build(RankingRequest("问", CANDIDATES))) == {"query", "documents"}
 

@@ -58,6 +58,17 @@ class TestHotlineShape:
         assert candidate.features == {"bm25": 7.5}
         assert candidate.document_text == "全文"
 
+    def test_what_is_to_be_scored_first_reaches_the_engine(self, client: httpx.Client, engine: FakeReranker) -> None:
+        client.post("/rerank", json={"query": QUERY, "documents": make_documents(), "prior": [0.1, 3, -2.5, 0]})
+
+        assert engine.calls[0][0].scoring_order() == [1, 0, 3, 2]
+
+    @pytest.mark.parametrize("prior", [[1.0], [1.0, 2.0, 3.0, "x"]])
+    def test_prior_that_does_not_fit_is_refused(self, client: httpx.Client, prior: list[Any]) -> None:
+        response = client.post("/rerank", json={"query": QUERY, "documents": make_documents(), "prior": prior})
+
+        assert read_error(response) == (422, "invalid_request")
+
     def test_deadline_leaves_the_rest_below_and_says_so(self) -> None:
         with serve(FakeReranker(seconds_per_document=0.1)) as url:
             answer = httpx.post(
