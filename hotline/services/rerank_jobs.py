@@ -142,6 +142,7 @@ def _describe_request(request: RankingRequest) -> dict[str, Any]:
     return {
         "query": mask_personal_data(request.query),
         "instruction_text": request.instruction,
+        "latency_budget": request.latency_budget,
         "documents": [
             {
                 "id": candidate.id,
@@ -170,7 +171,9 @@ def _make_request(request: Mapping[str, Any]) -> RankingRequest:
         for document in request["documents"]
     ]
     instruction = request.get("instruction_text") or instruction_text(request.get("instruction", ""))
-    return RankingRequest(request["query"], candidates, instruction, settings.RERANK_LATENCY_BUDGET_SECONDS)
+    # A comparison's carry none: how much there is to do elsewhere must not change what it measures.
+    budget = request.get("latency_budget", settings.RERANK_LATENCY_BUDGET_SECONDS)
+    return RankingRequest(request["query"], candidates, instruction, budget)
 
 
 def _make_response(ranking: Ranking) -> dict[str, Any]:
