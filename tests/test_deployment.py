@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from hotline.celery import app
+from tests.test_settings_documented import documented_variables
 
 ROOT = Path(__file__).parent.parent
 LOCKS = ("base", "ocr", "gpu", "dev")
@@ -70,6 +71,44 @@ def test_compose_checks_the_health_of_everything_that_stays() -> None:
 
     assert [name for name in servers if "test" not in services[name]["healthcheck"]] == []  # type: ignore[operator]
     assert [name for name, text in images.items() if "HEALTHCHECK" not in text] == []
+
+
+# What the containers give each other; every other setting is the deployment's to choose
+FIXED_BY_COMPOSE = {"DATA_DIR", "DATABASE_URL", "REDIS_URL", "SEARCH_URL", "EMBEDDING_MODEL", "WARM_UP_RERANKER"}
+
+
+def desk_services() -> dict[str, dict[str, object]]:
+    """The services that read hotline/settings.py."""
+    return {name: each for name, each in read_compose().items() if "SECRET_KEY" in each.get("environment", {})}  # type: ignore[operator]
+
+
+def is_chosen_by_deployment(name: str, service: dict[str, object]) -> bool:
+    """Whether the value of a setting in docker/.env reaches the container."""
+    environment: dict[str, str] = service["environment"]  # type: ignore[assignment]
+    if name in environment:  # goes before what env_file says
+        return f"${{{name}:" in environment[name]
+    return {"path": ".env", "required": False} in service.get("env_file", [])  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("service", sorted(desk_services()))
+def test_every_documented_setting_reaches_the_containers(service: str) -> None:
+    documented = set(documented_variables()) - {"HOTLINE_ENV_FILE"}  # where a set-up without containers keeps them
+
+    lost = {name for name in documented if not is_chosen_by_deployment(name, desk_services()[service])}
+
+    assert {"web", "worker", "beat", "migrate", "worker-gpu", "worker-rerank"} <= set(desk_services())
+    assert lost == FIXED_BY_COMPOSE
+
+
+def test_all_containers_agree_who_reranks() -> None:
+    assert {str(each["environment"]["RERANKER"]) for each in desk_services().values()} == {"${RERANKER:-lexical}"}  # type: ignore[index]
+    assert "RERANKER=" not in (ROOT / "docker" / "Dockerfile.worker").read_text(encoding="utf-8")
+
+
+def test_images_hold_no_secrets() -> None:
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+
+    assert {"**/.env*", "var", ".git"} <= set(ignored)
 
 
 def test_compose_keeps_data_in_named_volumes() -> None:
