@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import date
 
 from hotline.errors import SearchUnavailable
-from hotline.rerankers import load_lexical_model
+from hotline.rerankers import list_lexical_rows, load_lexical_model
 from hotline.trials import Trial
 from kb.engine import get_search_engine
 from kb.explanation import RankingHit, explain_documents
 from kb.rankings import VARIANT
 from kb.search.types import SearchEngineError, SearchFilter
 from reranking.lexical import NAME as LEXICAL
-from reranking.lexical_features import FEATURES, list_features
+from reranking.lexical_features import FEATURES
+from reranking.types import RankingRequest
 
 RANKINGS = {
     "bigrams": "二字组（全句）",
@@ -23,7 +24,6 @@ RANKINGS = {
     "words": "词",
     "unigrams": "单字",
     "version_bigrams": "全文二字组",
-    "fingerprints": "语义指纹",
 }
 FEATURE_NAMES = {
     **{f"{name}_share": f"初筛·{label}" for name, label in RANKINGS.items()},
@@ -52,7 +52,6 @@ FEATURE_NAMES = {
 }
 FEATURE_NAMES |= {f"{VARIANT}{name}": f"改写·{label}" for name, label in FEATURE_NAMES.items()}
 SHOWN_FEATURES = 8
-SHOWN_TOKENS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +109,12 @@ def _join(rankings: tuple[RankingHit, ...], contributions: list[Contribution]) -
 
 
 def _list_contributions(trial: Trial) -> Mapping[str, list[Contribution]]:
-    """By candidate id, the greatest first; none where another reranker ordered."""
-    if not trial.reranker or trial.reranker.name != LEXICAL:
+    """By candidate id, the greatest first; none where another reranker ordered, or coefficients gone since."""
+    model = load_lexical_model()
+    if not trial.reranker or (trial.reranker.name, trial.reranker.revision) != (LEXICAL, model.revision):
         return {}
-    analyze = get_search_engine().segmenter(trial.index).analyze_query
-    rows = list_features(trial.searched, trial.candidates, analyze, trial.variants)
-    coefficients = load_lexical_model().find_coefficients(rows)
+    rows = list_lexical_rows(RankingRequest(trial.searched, trial.candidates, variants=trial.variants))
+    coefficients = model.find_coefficients(rows)
     found = {}
     for candidate, row in zip(trial.candidates, rows, strict=True):
         parts = [

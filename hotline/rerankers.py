@@ -65,19 +65,27 @@ class LiveLexicalReranker:
         return make_info(load_lexical_model())
 
     def rank(self, requests: Sequence[RankingRequest]) -> list[Ranking]:
-        return make_lexical_reranker(load_lexical_model()).rank(requests)
+        return _build_lexical_reranker(load_lexical_model()).rank(requests)
 
 
 def make_lexical_reranker(model: LexicalModel | None = None) -> Reranker:
     """With the coefficients `model`; None: those that are live, now and later."""
-    if model is None:
-        return LiveLexicalReranker()
-    return LexicalReranker(model, segmenter=get_segmenter(load_default_dictionary()))
+    return LiveLexicalReranker() if model is None else _build_lexical_reranker(model)
+
+
+def list_lexical_rows(request: RankingRequest) -> list[list[float]]:
+    """A request's features as the lexical reranker scores them, whatever its coefficients."""
+    return _build_lexical_reranker(load_lexical_model()).list_rows(request)
 
 
 def load_lexical_model() -> LexicalModel:
     """The coefficients that are live, learned from use or the deployment's, with the review rules of their revision."""
     return get_learned_model() or load_deployed_model()
+
+
+def _build_lexical_reranker(model: LexicalModel) -> LexicalReranker:
+    """Cuts with the dictionary that coefficients are fitted with, whatever words were released since."""
+    return LexicalReranker(model, segmenter=get_segmenter(load_default_dictionary()))
 
 
 @lru_cache(maxsize=1)

@@ -46,9 +46,13 @@ class LexicalReranker:
     def rank(self, requests: Sequence[RankingRequest]) -> list[Ranking]:
         return [self._rank_one(request) for request in requests]
 
+    def list_rows(self, request: RankingRequest) -> list[list[float]]:
+        """The candidates' features as they are scored: what explains a score or teaches coefficients must be these."""
+        return list_features(request.query, request.candidates, self._analyze, request.variants)
+
     def _rank_one(self, request: RankingRequest) -> Ranking:
         began = time.perf_counter()
-        rows = list_features(request.query, request.candidates, self._analyze, request.variants)
+        rows = self.list_rows(request)
         ranking = order_rows(self.model, [candidate.id for candidate in request.candidates], rows)
         return replace(ranking, seconds=time.perf_counter() - began)
 

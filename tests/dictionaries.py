@@ -21,3 +21,12 @@ def release_few(monkeypatch: pytest.MonkeyPatch) -> DictionaryRelease:
     release = dictionaries.sync_builtin_entries()
     assert release is not None
     return release
+
+
+def release_terms(monkeypatch: pytest.MonkeyPatch, *words: str) -> DictionaryRelease:
+    """Domain words of one's own, on which an index that is rebuilt then cuts its texts."""
+    terms = [EntryValues("term", word, label="政务") for word in words]
+    monkeypatch.setattr(dictionaries, "read_builtin_entries", lambda: iter([*FEW, *terms]))
+    release = dictionaries.sync_builtin_entries()
+    assert release is not None
+    return release

@@ -11,14 +11,12 @@ from django.conf import settings
 from hotline.learning import Label, list_labels
 from hotline.live_settings import get_live_settings
 from hotline.models import GoldenQuestion, GoldenRun, Lookup, User
-from hotline.rerankers import load_lexical_model
+from hotline.rerankers import list_lexical_rows, load_lexical_model
 from hotline.services.golden_runs import drop_run, propose_change
-from hotline.services.reranking import load_candidates, searched_text
+from hotline.services.reranking import build_request, load_candidates
 from hotline.threshold_advice import advise_thresholds, with_learned
-from kb.live_dictionaries import load_segmentation_dictionary
-from kb.segmentation import get_segmenter
-from reranking.lexical_features import list_features
 from reranking.lexical_model import LexicalModel
+from reranking.lexical_training import LabelledQuestion, TrainingError, train_model
 
 logger = logging.getLogger(__name__)
 
@@ -64,12 +62,6 @@ def _refit(outcome: LearningOutcome, by: User | None) -> None:
         )
         return
     live = load_lexical_model()
-    try:
-        # numpy, which only training needs
-        from reranking.lexical_training import TrainingError
-    except ImportError:
-        outcome.notes.append("拟合需要 numpy，这里没有安装；词法重排没有重新拟合。")
-        return
     try:
         model, before, after = _fit(labels, live)
     except TrainingError as error:
@@ -118,9 +110,7 @@ def _move_thresholds(outcome: LearningOutcome, by: User | None) -> None:
 
 def _fit(labels: Sequence[Label], live: LexicalModel) -> tuple[LexicalModel, float, float]:
     """The refitted model; Top-1 in percent of the live one and of refits that had not seen the question."""
-    from reranking.lexical_training import LabelledQuestion, train_model
-
-    questions = [LabelledQuestion(rows, right, WEIGHTS[label.source]) for label, rows, right in _load_features(labels)]
+    questions = [LabelledQuestion(rows, right, WEIGHTS[label.source]) for label, rows, right in load_rows(labels)]
     hits_before = hits_after = 0
     for fold in range(FOLDS):
         model = train_model([item for place, item in enumerate(questions) if place % FOLDS != fold], prior=live)
@@ -132,9 +122,8 @@ def _fit(labels: Sequence[Label], live: LexicalModel) -> tuple[LexicalModel, flo
     return fitted, hits_before * share, hits_after * share
 
 
-def _load_features(labels: Sequence[Label]) -> Iterator[tuple[Label, list[list[float]], list[bool]]]:
-    """A label with its candidates' features, and which of them are right."""
-    analyze = get_segmenter(load_segmentation_dictionary()).analyze_query
+def load_rows(labels: Sequence[Label]) -> Iterator[tuple[Label, list[list[float]], list[bool]]]:
+    """A label with its candidates' features as they were scored, and which of them are right."""
     for start in range(0, len(labels), BATCH):
         batch = {label.lookup_id: label for label in labels[start : start + BATCH]}
         lookups = list(Lookup.objects.filter(pk__in=batch).order_by("pk").prefetch_related("variants"))
@@ -142,7 +131,7 @@ def _load_features(labels: Sequence[Label]) -> Iterator[tuple[Label, list[list[f
         for lookup in lookups:
             label, own = batch[lookup.pk], candidates[lookup.pk]
             right = [int(candidate.id) in label.right for candidate in own]
-            yield label, list_features(searched_text(lookup), own, analyze), right
+            yield label, list_lexical_rows(build_request(lookup, own)), right
 
 
 def _is_hit(model: LexicalModel, rows: Sequence[Sequence[float]], right: Sequence[bool]) -> bool:

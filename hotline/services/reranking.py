@@ -26,6 +26,7 @@ from hotline.models import Lookup, Result, ResultPassage, SecondaryReview
 from hotline.rerankers import get_reranker, make_lexical_reranker
 from hotline.review_policy import QUALITY_SAMPLE, is_sampled, judge_lookup
 from hotline.services.lookups import highlight_passage
+from kb.live_dictionaries import get_live_rules
 from reranking.score_gap import Decision
 from reranking.types import Candidate, Ranking, RankingRequest, Reranker, RerankerError
 
@@ -88,7 +89,8 @@ def rerank_lookups(lookups: Sequence[Lookup], *, holder: str) -> None:
 def load_candidates(lookups: Sequence[Lookup]) -> dict[int, list[Candidate]]:
     """Lookup id to its candidates in first-stage order; a candidate's id is its result's."""
     found: dict[int, list[Candidate]] = {lookup.pk: [] for lookup in lookups}
-    asked = {lookup.pk: find_asked_places(searched_text(lookup)) for lookup in lookups}
+    rules = get_live_rules()
+    asked = {lookup.pk: find_asked_places(searched_text(lookup), rules) for lookup in lookups}
     results = Result.objects.filter(lookup__in=lookups).order_by("lookup_id", "first_stage_rank")
     for result in results.select_related("version").prefetch_related("passages__passage"):
         found[result.lookup_id].append(
@@ -101,6 +103,7 @@ def load_candidates(lookups: Sequence[Lookup]) -> dict[int, list[Candidate]]:
                 document_text=result.version.text,
                 region=result.version.region,
                 asked_places=asked[result.lookup_id],
+                rules=rules,
             )
         )
     return found
@@ -149,6 +152,17 @@ def searched_variants(lookup: Lookup) -> list[str]:
     return [variant.text for variant in lookup.variants.all()[1:] if variant.is_used]
 
 
+def build_request(lookup: Lookup, candidates: Sequence[Candidate]) -> RankingRequest:
+    """What the reranker is asked for a lookup; what is learned from it is read from the same."""
+    return RankingRequest(
+        searched_text(lookup),
+        candidates,
+        instruction_text(lookup.instruction),
+        settings.RERANK_LATENCY_BUDGET_SECONDS,
+        searched_variants(lookup),
+    )
+
+
 def _usable_reranker() -> Reranker | None:
     chosen = get_live_settings().reranker
     if chosen != "configured":
@@ -163,16 +177,7 @@ def _usable_reranker() -> Reranker | None:
 def _rank(reranker: Reranker, lookups: Sequence[Lookup], candidates: dict[int, list[Candidate]]) -> dict[int, Ranking]:
     """Lookup id to ranking. A lookup that has killed workers before is finished without the reranker."""
     fit = [lookup for lookup in lookups if lookup.attempts <= MAX_ATTEMPTS]
-    requests = [
-        RankingRequest(
-            searched_text(lookup),
-            candidates[lookup.pk],
-            instruction_text(lookup.instruction),
-            settings.RERANK_LATENCY_BUDGET_SECONDS,
-            searched_variants(lookup),
-        )
-        for lookup in fit
-    ]
+    requests = [build_request(lookup, candidates[lookup.pk]) for lookup in fit]
     try:
         rankings = reranker.rank(requests)
     except RerankerError:

@@ -20,8 +20,11 @@ from hotline.services.live_settings import restore_model
 from hotline.services.lookups import start_lookup
 from hotline.services.reranking import rerank_waiting_lookups
 from hotline.threshold_advice import Advice, ThresholdAdvice, advise, with_learned
+from hotline.understanding import understand_question
 from kb.models import DocumentVersion
+from reranking.lexical_features import FEATURES
 from reranking.threshold_learning import CurvePoint, Judgement
+from tests.dictionaries import release_terms
 from tests.factories import make_lookup, make_user, make_version
 
 pytestmark = pytest.mark.django_db
@@ -191,6 +194,26 @@ def test_refit_goes_live_in_every_process_and_is_undone(
 
     restore_model(version=None, by=agent)
     assert load_lexical_model() == load_deployed_model()
+
+
+def test_rows_to_learn_from_are_those_that_were_scored(
+    policies: dict[str, DocumentVersion], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rewrites that were searched are in them; words that were released since are not."""
+    question = "云岚市楼上漏水物业不管，多久维修"
+    (rewrite, *_) = [wording for wording in understand_question(question)[1:] if wording.kind != "original"]
+    lookup = start_lookup(question=question, by=None, variant_texts=[rewrite.text])
+    rerank_waiting_lookups()
+    lookup.results.filter(rank=1).update(is_adopted=True)
+    release_terms(monkeypatch, "楼上漏水", "多久维修")
+
+    ((_, rows, right),) = learning_service.load_rows(learning.list_labels())
+
+    served = lookup.results.order_by("first_stage_rank").values_list("log_odds", flat=True)
+    assert load_lexical_model().score(rows) == pytest.approx(list(served))
+    own, reworded = FEATURES.index("document_bigrams"), FEATURES.index("variant_document_bigrams")
+    assert [row[own] for row in rows] != [row[reworded] for row in rows]
+    assert right.count(True) == 1
 
 
 @pytest.mark.usefixtures("golden_questions")
