@@ -1,17 +1,13 @@
 """Fitting the lexical reranker: listwise softmax loss, a ridge penalty, Newton's method.
 
-Needs numpy, which ranking does not. Two thousand questions take a second or two.
+Two thousand questions take a second or two.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-
-# The matrices are small: on a busy machine, threads would only wait for each other.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 from numpy.typing import NDArray

@@ -13,7 +13,9 @@ from hotline.evaluation.corpus import index_documents
 from hotline.evaluation.data import EvaluationDataError, load_documents, load_questions
 from hotline.evaluation.lookups import ask_questions
 from hotline.evaluation.runner import judge_with_model, summarize
+from hotline.evaluation.training import label_question
 from kb.search.types import SearchEngineError
+from reranking.lexical_training import TrainingError, train_model
 
 
 class Command(BaseCommand):
@@ -26,12 +28,6 @@ class Command(BaseCommand):
         parser.add_argument("--force", action="store_true", help="即使有问题集的 Top-1 低于初筛也写出")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            # numpy, which only training needs
-            from hotline.evaluation.training import label_question
-            from reranking.lexical_training import TrainingError, train_model
-        except ImportError as error:
-            raise CommandError("训练需要 numpy：pip install numpy（重排本身不需要）。") from error
         try:
             documents = load_documents(options["documents"])
             questions = load_questions(options["queries"], documents)
