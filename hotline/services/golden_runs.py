@@ -15,6 +15,7 @@ from hotline import tasks
 from hotline.errors import DeskError, WrongState
 from hotline.golden import GoldenComparison, compare_on_golden
 from hotline.golden_changes import apply_change, describe_base, sides_of
+from hotline.live_settings import forget_live_values
 from hotline.models import GoldenQuestion, GoldenRun, User
 from hotline.services.audit import record_event
 from kb.index_gate import give_up_index
@@ -32,11 +33,18 @@ Kind, State = GoldenRun.Kind, GoldenRun.State
 def propose_change(
     *, kind: GoldenRun.Kind, proposal: dict[str, Any], note: str, by: User | None, waits: bool = False
 ) -> GoldenRun:
-    """Compared at once where that is quick or the caller `waits`, else by a worker; live where no figure falls."""
+    """Compared at once where that is quick or the caller `waits`, else by a worker; live where no figure falls.
+
+    A proposal holds settings as a whole, so it holds for what is live now: another that comes first overtakes it.
+    """
     questions = GoldenQuestion.objects.count()
     with transaction.atomic():
         run = GoldenRun.objects.create(
-            kind=kind, proposal=proposal, note=note.strip()[:NOTE_LIMIT], by=by, questions=questions
+            kind=kind,
+            proposal={**proposal, "base": describe_base()},
+            note=note.strip()[:NOTE_LIMIT],
+            by=by,
+            questions=questions,
         )
         is_quick = waits or (questions <= ASKED_AT_ONCE and settings.RERANKER in {"lexical", "none"})
         if not is_quick:
@@ -59,8 +67,7 @@ def compare_run(run: GoldenRun) -> GoldenRun:
     if not _claim(run):
         return run
     try:
-        run.proposal = {**run.proposal, "base": describe_base()}
-        run.save(update_fields=["proposal"])
+        _refuse_overtaken(run)
         before, after = sides_of(run)
         comparison = compare_on_golden(before=before, after=after, by=run.by, on_progress=lambda done: beat(run, done))
         return _decide(run, comparison)
@@ -113,10 +120,11 @@ def drop_run(*, run: GoldenRun, by: User | None) -> GoldenRun:
 
 @transaction.atomic
 def retry_run(*, run: GoldenRun, by: User) -> GoldenRun:
-    """Raises WrongState where it has not failed."""
+    """Raises WrongState where it has not failed, or where others went live since it was proposed."""
     run = _lock(run, State.FAILED)
     if run.kind == Kind.INDEX:
         raise DeskError("请在“知识库 · 索引”页重新构建索引。")
+    _refuse_overtaken(run)
     run.state, run.error, run.done = State.WAITING, "", 0
     run.save()
     record_event(action="golden_run_retried", subject=run, by=by)
@@ -147,11 +155,23 @@ def _decide(run: GoldenRun, comparison: GoldenComparison) -> GoldenRun:
 
 
 def _apply(run: GoldenRun, by: User | None) -> None:
-    if "base" in run.proposal and run.proposal["base"] != describe_base():
-        raise WrongState("比较之后线上设置又有改动，请重新提交。")
+    _take_turn()
+    _refuse_overtaken(run)
     run.state, run.finished_at = State.APPLIED, timezone.now()
     run.save()
     apply_change(run, by=by)
+
+
+def _take_turn() -> None:
+    """One change at a time becomes live: the oldest run's row is the lock, held until the transaction ends."""
+    list(GoldenRun.objects.select_for_update().order_by("pk").values_list("pk")[:1])
+
+
+def _refuse_overtaken(run: GoldenRun) -> None:
+    """Raises WrongState. An index is compared with the live one by its own gate."""
+    if run.kind != Kind.INDEX and run.proposal.get("base") != describe_base():
+        raise WrongState("提交之后线上设置又有改动，请按现在的设置重新提交。")
+    forget_live_values()  # what is compared and made live next departs from these rows, not from those of a moment ago
 
 
 def _lock(run: GoldenRun, *wanted: str) -> GoldenRun:

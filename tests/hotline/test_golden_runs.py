@@ -172,6 +172,26 @@ def test_comparison_does_not_hold_for_settings_changed_meanwhile(agent: User, mo
         golden_runs.override_run(run=held, note="仍要", by=agent)
 
 
+@pytest.mark.usefixtures("golden_questions")
+def test_change_that_another_overtook_while_it_waited_reverts_nothing(
+    agent: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(golden_runs, "ASKED_AT_ONCE", 2)
+    save_settings(settings=STRICT, note="", by=agent)
+    second = save_settings(settings=LAX, note="", by=agent)
+    golden_runs.compare_waiting_runs()
+    second.refresh_from_db()
+
+    assert get_live_settings() == STRICT
+    assert (second.state, second.error) == ("failed", "提交之后线上设置又有改动，请按现在的设置重新提交。")
+    with pytest.raises(WrongState, match="重新提交"):
+        golden_runs.retry_run(run=second, by=agent)
+
+    save_settings(settings=LAX, note="", by=agent)
+    golden_runs.compare_waiting_runs()
+    assert get_live_settings() == LAX
+
+
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
