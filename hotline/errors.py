@@ -35,6 +35,13 @@ class SearchUnavailable(DeskError):
         super().__init__("检索服务暂时不可用，请稍后重试；问题已保留。")
 
 
+class UnknownIndex(DeskError):
+    code = "unknown_index"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"没有名为“{name}”的索引，请从现有的索引中选。")
+
+
 class NotAllowed(DeskError):
     code = "not_allowed"
     status = 403

@@ -25,7 +25,7 @@ FIGURES = {
     "sent": "送复核",
     "top1_of_rest": "免复核的 Top-1",
 }
-STAGES = {"understanding": "问题理解", "first_stage": "初筛", "rerank": "重排", "total": "合计"}
+STAGES = {"understanding": "问题理解", "semantic": "语义", "first_stage": "初筛", "rerank": "重排", "total": "合计"}
 LESS_IS_BETTER = frozenset({"sent"})
 
 

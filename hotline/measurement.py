@@ -194,7 +194,8 @@ def _judge(question: LabelledQuestion, outcome: Trial | DeskError) -> MeasuredRo
 def _add_up_times(rows: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
     if not rows:
         return {}
-    columns = {stage: [row.get(stage, 0.0) for row in rows] for stage in STAGES}
+    measured = (stage for stage in STAGES if any(stage in row for row in rows))
+    columns = {stage: [row.get(stage, 0.0) for row in rows] for stage in measured}
     columns["total"] = [sum(row.values()) for row in rows]
     return {
         stage: {"median": round(percentile(column, 0.5), 1), "p95": round(percentile(column, 0.95), 1)}

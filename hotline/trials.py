@@ -8,42 +8,34 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 
 from django.conf import settings as configured
 
 from hotline.candidates import build_candidate, find_asked_places
-from hotline.errors import DeskError, SearchUnavailable
+from hotline.first_stage import choose_wordings, find_documents
 from hotline.instructions import find_instruction
 from hotline.rerankers import make_lexical_reranker
 from hotline.retrieval_settings import RetrievalSettings
 from hotline.review_policy import judge_lookup
-from hotline.semantic_recall import recall_by_meaning
 from hotline.services.rerank_jobs import QueuedReranker
 from hotline.services.tickets import clean_question
-from hotline.understanding import Wording, mark_searched, understand_question
-from kb.engine import get_search_engine
+from hotline.understanding import Wording
+from kb.live_dictionaries import get_live_rules
 from kb.models import DocumentVersion, Passage
 from kb.query_understanding import NamedPlace, Rules
-from kb.retrieval import DocumentHit, FirstStageResult, retrieve
-from kb.search.types import IndexMissing, SearchEngineError, SearchFilter
+from kb.retrieval import DocumentHit
+from kb.search.types import SearchFilter
 from kb.selectors import load_passages
 from reranking.score_gap import Decision
 from reranking.types import Candidate, Ranking, RankingRequest, Reranker, RerankerError, RerankerInfo
 
 logger = logging.getLogger(__name__)
 
-STAGES = ("understanding", "first_stage", "rerank")
+STAGES = ("understanding", "semantic", "first_stage", "rerank")
 RERANKER_UNAVAILABLE = "reranker_unavailable"
 KEPT_VERSIONS = 2000
-
-
-class UnknownIndex(DeskError):
-    code = "unknown_index"
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"没有名为“{name}”的索引，请从现有的索引中选。")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +60,8 @@ class Trial:
     """What a question found under `settings`.
 
     `question` is masked; `documents` come in the final order, `candidates` (whose ids are version ids) in that of the
-    first stage. `reranker` is None where nothing was reranked. `milliseconds` by STAGES. `index`: which was searched.
+    first stage. `reranker` is None where nothing was reranked. `milliseconds` by STAGES, of those that there were.
+    `index`: which was searched.
     """
 
     question: str
@@ -100,12 +93,14 @@ class CandidateSource:
     versions: dict[int, DocumentVersion] = field(default_factory=dict)
     passages: dict[int, Passage] = field(default_factory=dict)
 
-    def load(self, documents: Sequence[DocumentHit], question: str) -> list[tuple[DocumentHit, Candidate]]:
+    def load(
+        self, documents: Sequence[DocumentHit], question: str, rules: Rules
+    ) -> list[tuple[DocumentHit, Candidate]]:
         """In first-stage order. A version or passage that left the database since it was indexed is left out."""
         self._fetch(documents)
-        asked_places = find_asked_places(question)
+        asked_places = find_asked_places(question, rules)
         return [
-            (hit, self._build(hit, asked_places))
+            (hit, self._build(hit, asked_places, rules))
             for hit in documents
             if hit.version_id in self.versions and hit.passages[0].passage_id in self.passages
         ]
@@ -119,7 +114,7 @@ class CandidateSource:
         wanted = (item.passage_id for hit in documents for item in hit.passages)
         self.passages |= load_passages(passage_id for passage_id in wanted if passage_id not in self.passages)
 
-    def _build(self, hit: DocumentHit, asked_places: Sequence[NamedPlace]) -> Candidate:
+    def _build(self, hit: DocumentHit, asked_places: Sequence[NamedPlace], rules: Rules) -> Candidate:
         version = self.versions[hit.version_id]
         found = (self.passages.get(item.passage_id) for item in hit.passages)
         return build_candidate(
@@ -132,6 +127,7 @@ class CandidateSource:
             document_text=version.text,
             region=version.region,
             asked_places=asked_places,
+            rules=rules,
         )
 
 
@@ -143,6 +139,7 @@ class _Found:
     wordings: tuple[Wording, ...]
     index: str
     documents: tuple[tuple[DocumentHit, Candidate], ...]
+    notices: tuple[str, ...]
     milliseconds: Mapping[str, float]
 
     @property
@@ -237,42 +234,13 @@ def _find(
 ) -> _Found:
     began = time.perf_counter()
     question = clean_question(question)
-    wordings = _choose_wordings(question, settings.rewrites, rules)
-    understood = time.perf_counter()
-    found = _search(wordings, search_filter, settings)
-    wordings = tuple(mark_searched(wordings, found.variants))
-    milliseconds = {"understanding": _ms(understood - began), "first_stage": _ms(time.perf_counter() - understood)}
-    documents = tuple(source.load(found.documents, wordings[0].text))
-    return _Found(question, wordings, found.index, documents, milliseconds)
-
-
-def _choose_wordings(question: str, rewrites: str, rules: Rules | None) -> tuple[Wording, ...]:
-    wordings = understand_question(question, chosen=() if rewrites == "none" else None, rules=rules)
-    if rewrites == "always":
-        return tuple(replace(wording, is_used=True) for wording in wordings)
-    return tuple(wordings)
-
-
-def _search(wordings: Sequence[Wording], search_filter: SearchFilter, settings: RetrievalSettings) -> FirstStageResult:
-    used = [wording.text for wording in wordings if wording.is_used]
-    try:
-        return retrieve(
-            get_search_engine(),
-            used[0],
-            search_filter,
-            limit=configured.CANDIDATE_LIMIT,
-            variants=used[1:],
-            if_weak=[wording.text for wording in wordings if wording.if_weak],
-            plan=settings.build_plan(),
-            index=settings.index or None,
-            extra_rankings=recall_by_meaning(used[0], search_filter).rankings,
-        )
-    except IndexMissing as error:
-        if settings.index:
-            raise UnknownIndex(settings.index) from error
-        raise SearchUnavailable from error
-    except SearchEngineError as error:
-        raise SearchUnavailable from error
+    rules = get_live_rules() if rules is None else rules
+    wordings = choose_wordings(question, settings.rewrites, rules=rules).wordings
+    understanding = _ms(time.perf_counter() - began)
+    found = find_documents(wordings, search_filter, plan=settings.build_plan(), index=settings.index)
+    documents = tuple(source.load(found.documents, wordings[0].text, rules))
+    milliseconds = {"understanding": understanding, **found.milliseconds}
+    return _Found(question, found.wordings, found.index, documents, found.notices, milliseconds)
 
 
 def _rank(reranker: Reranker | None, requests: Sequence[RankingRequest]) -> Sequence[Ranking | None]:
@@ -289,7 +257,7 @@ def _finish(
     found: _Found, settings: RetrievalSettings, ranking: Ranking | None, rerank_ms: float, *, wanted: bool
 ) -> Trial:
     decision = judge_lookup(question=found.searched, candidates=found.candidates, ranking=ranking, retrieval=settings)
-    notices = ranking.notices if ranking else (RERANKER_UNAVAILABLE,) if wanted and found.documents else ()
+    reranked = ranking.notices if ranking else (RERANKER_UNAVAILABLE,) if wanted and found.documents else ()
     return Trial(
         question=found.question,
         settings=settings,
@@ -297,7 +265,7 @@ def _finish(
         documents=_order_documents(found.documents, ranking),
         decision=decision,
         reranker=ranking.info if ranking and ranking.scored else None,
-        notices=tuple(notices),
+        notices=tuple(dict.fromkeys([*found.notices, *reranked])),
         milliseconds={**found.milliseconds, "rerank": round(rerank_ms, 1)},
         index=found.index,
         candidates=found.candidates,

@@ -53,7 +53,7 @@ def read_question(
 
     `without`: keys of steps that the agent removed. `rules` None: the live ones.
     """
-    understood = understand(question, get_rules() if rules is None else rules, without=without)
+    understood = understand(question, get_live_rules() if rules is None else rules, without=without)
     first, *rest = _list_wordings(question, understood)
     used = set(chosen or ())
     wordings = [
@@ -68,11 +68,6 @@ def mark_searched(wordings: Sequence[Wording], variants: Collection[str]) -> lis
     """The wordings, with those used that were searched in the end."""
     first, *rest = wordings
     return [first, *(replace(wording, is_used=wording.text in variants) for wording in rest)]
-
-
-def get_rules() -> Rules:
-    """The live rules, those of the newest release within seconds; never waits but for the first question."""
-    return get_live_rules()
 
 
 def _list_wordings(question: str, understood: Understanding) -> Iterator[Wording]:

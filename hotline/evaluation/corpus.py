@@ -13,7 +13,7 @@ from pathlib import Path
 from hotline.candidates import build_candidate
 from hotline.evaluation.data import Document
 from kb.passages import split_passages
-from kb.query_understanding import NamedPlace
+from kb.query_understanding import NamedPlace, Rules
 from kb.retrieval import DocumentHit
 from kb.search.factory import make_engine
 from kb.search.types import PassageEntry, SearchEngine, VersionEntry
@@ -30,7 +30,7 @@ class Corpus:
     documents: Sequence[Document]
     passages: Sequence[str]
 
-    def build_candidate(self, hit: DocumentHit, asked_places: Sequence[NamedPlace]) -> Candidate:
+    def build_candidate(self, hit: DocumentHit, asked_places: Sequence[NamedPlace], rules: Rules) -> Candidate:
         """As the desk builds one."""
         document = self.documents[hit.version_id - 1]
         return build_candidate(
@@ -41,6 +41,7 @@ class Corpus:
             features=hit.features,
             document_text=document.content,
             asked_places=asked_places,
+            rules=rules,
         )
 
 

@@ -11,12 +11,14 @@ from hotline.candidates import find_asked_places
 from hotline.evaluation.corpus import Corpus
 from hotline.evaluation.data import Document, Question
 from hotline.evaluation.fingerprints import Recall
+from hotline.first_stage import choose_wordings, search_wordings
 from hotline.highlighting import Highlight, highlight
 from hotline.machine_check import MachineCheck, can_be_settled, check_by_machine
 from hotline.review_policy import judge_lookup
-from hotline.understanding import Wording, get_rules, understand_question
+from hotline.understanding import Wording
+from kb.live_dictionaries import get_live_rules
 from kb.query_understanding import Rules
-from kb.retrieval import FirstStageResult, retrieve
+from kb.retrieval import FirstStageResult
 from kb.search.types import SearchFilter
 from reranking.lexical_features import list_features
 from reranking.types import Candidate, Ranking, RankingRequest, Reranker
@@ -59,14 +61,14 @@ def ask_questions(
     """
     by_id = {document.id: document for document in corpus.documents}
     analyze = corpus.engine.segmenter(corpus.index).analyze_query
-    rules = get_rules()
+    rules = get_live_rules()
     for question in questions:
         seconds: dict[str, float] = {}
         wordings = _understand(question.text, rules, seconds)
         text = wordings[0].text
         found = _search(corpus, wordings, seconds, recall)
-        places = find_asked_places(text)
-        candidates = [corpus.build_candidate(hit, places) for hit in found.documents]
+        places = find_asked_places(text, rules)
+        candidates = [corpus.build_candidate(hit, places, rules) for hit in found.documents]
         rows = ranking = check = None
         began = time.perf_counter()
         if reranker:
@@ -83,7 +85,7 @@ def ask_questions(
 
 def _understand(text: str, rules: Rules, seconds: dict[str, float]) -> list[Wording]:
     began = time.perf_counter()
-    wordings = understand_question(text, rules=rules)
+    wordings = choose_wordings(text, rules=rules).wordings
     seconds["understanding"] = time.perf_counter() - began
     return wordings
 
@@ -108,20 +110,11 @@ def _check(
 def _search(
     corpus: Corpus, wordings: Sequence[Wording], seconds: dict[str, float], recall: Recall | None
 ) -> FirstStageResult:
-    used = [wording.text for wording in wordings if wording.is_used]
     search_filter = SearchFilter(as_of=date.today())  # noqa: DTZ011  # everything is in force; the filter takes time
     began = time.perf_counter()
-    extra = recall(used[0], search_filter) if recall else ()
+    extra = recall(wordings[0].text, search_filter) if recall else ()
     recalled = time.perf_counter() - began
-    found = retrieve(
-        corpus.engine,
-        used[0],
-        search_filter,
-        variants=used[1:],
-        if_weak=[wording.text for wording in wordings if wording.if_weak],
-        index=corpus.index,
-        extra_rankings=extra,
-    )
+    found = search_wordings(corpus.engine, wordings, search_filter, index=corpus.index, extra_rankings=extra)
     seconds["first_stage"] = recalled + found.seconds
     return found
 

@@ -9,8 +9,10 @@ from datetime import date
 from hotline.evaluation.corpus import Corpus
 from hotline.evaluation.data import Question
 from hotline.evaluation.metrics import average, judge_order
-from hotline.understanding import Wording, get_rules, understand_question
-from kb.retrieval import DEFAULT_PLAN, FusionPlan, retrieve
+from hotline.first_stage import choose_wordings, search_wordings
+from hotline.understanding import Wording
+from kb.live_dictionaries import get_live_rules
+from kb.retrieval import DEFAULT_PLAN, FusionPlan
 from kb.search.types import SearchFilter
 
 SHOWN = ("recall@20", "recall@50", "top1")
@@ -31,14 +33,14 @@ def list_steps(corpus: Corpus, questions: Sequence[Question]) -> Iterator[str]:
 
 
 def _steps() -> Iterator[tuple[str, Choose, FusionPlan]]:
-    rules = get_rules()
+    rules = get_live_rules()
 
     def usual(text: str) -> list[Wording]:
-        return understand_question(text, rules=rules)
+        return choose_wordings(text, rules=rules).wordings
 
     yield "usual", usual, DEFAULT_PLAN
     yield "no understanding", lambda text: [Wording("original", text)], DEFAULT_PLAN
-    yield "no rewrites", lambda text: understand_question(text, chosen=(), rules=rules), DEFAULT_PLAN
+    yield "no rewrites", lambda text: choose_wordings(text, "none", rules=rules).wordings, DEFAULT_PLAN
     for kind in ("synonyms", "expanded"):
         yield f"no {kind}", lambda text, kind=kind: _without(usual(text), kind), DEFAULT_PLAN  # type: ignore[misc]
     yield "no passage_sum", usual, replace(DEFAULT_PLAN, sum_weight=0.0)
@@ -52,12 +54,6 @@ def _without(wordings: Sequence[Wording], kind: str) -> list[Wording]:
 
 
 def _find(corpus: Corpus, wordings: Sequence[Wording], plan: FusionPlan) -> list[str]:
-    found = retrieve(
-        corpus.engine,
-        wordings[0].text,
-        SearchFilter(as_of=date.today()),  # noqa: DTZ011  # everything is in force
-        if_weak=[wording.text for wording in wordings if wording.if_weak],
-        plan=plan,
-        index=corpus.index,
-    )
+    search_filter = SearchFilter(as_of=date.today())  # noqa: DTZ011  # everything is in force
+    found = search_wordings(corpus.engine, wordings, search_filter, plan=plan, index=corpus.index)
     return [corpus.documents[hit.version_id - 1].id for hit in found.documents]

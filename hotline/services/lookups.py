@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
@@ -13,17 +13,16 @@ from django.db import transaction
 from django.utils import timezone
 
 from hotline import tasks
-from hotline.errors import SearchUnavailable
+from hotline.first_stage import FoundDocuments, choose_wordings, find_documents
 from hotline.highlighting import highlight
 from hotline.live_settings import get_live_settings
 from hotline.models import APIKey, Lookup, QueryVariant, Result, ResultPassage, SecondaryReview, Ticket, User
-from hotline.semantic_recall import recall_by_meaning
 from hotline.services.tickets import clean_question
-from hotline.understanding import Wording, mark_searched, read_question
+from hotline.understanding import UnderstoodQuestion, Wording, read_question
 from kb.engine import get_search_engine
 from kb.models import DocumentVersion, IndexVersion, Passage
-from kb.retrieval import DocumentHit, FirstStageResult, FusionPlan, Ranked, retrieve
-from kb.search.types import SearchEngineError, SearchFilter
+from kb.retrieval import DocumentHit
+from kb.search.types import SearchFilter
 from kb.selectors import load_passages, load_versions
 from kb.tasks import enqueue
 
@@ -78,44 +77,24 @@ def start_lookup(
     """
     began = time.perf_counter()
     question = clean_question(question)
-    chosen = filters if isinstance(filters, Filters) else Filters.from_json(filters or {})
+    wanted = filters if isinstance(filters, Filters) else Filters.from_json(filters or {})
     as_of = as_of or timezone.localdate()
     live = get_live_settings()
-    if variant_texts is None and live.rewrites == "none":
-        variant_texts = ()
-    read = read_question(question, chosen=variant_texts, without=without)
-    wordings = [*read.wordings, *_choose_offered(offered, read.wordings, variant_texts)]
-    if variant_texts is None and live.rewrites == "always":
-        wordings = [replace(wording, is_used=True) for wording in wordings]
-    understood = time.perf_counter()
-    search_filter = build_search_filter(chosen, as_of, departments=readable_departments(by, api_key))
-    meant = recall_by_meaning(wordings[0].text, search_filter)
-    recalled = time.perf_counter()
-    found = _search(wordings, search_filter, live.build_plan(), meant.rankings)
-    milliseconds = {"understanding": _ms(understood - began), "first_stage": _ms(time.perf_counter() - recalled)}
-    if meant.seconds is not None:
-        milliseconds["semantic"] = _ms(meant.seconds)
-    with transaction.atomic():
-        lookup = Lookup.objects.create(
-            ticket=ticket,
-            question=question,
-            instruction=instruction or live.instruction or (ticket.category if ticket else ""),
-            as_of=as_of,
-            filters=chosen.to_json(),
-            asked_by=by,
-            engine=get_search_engine().name,
-            index_version=IndexVersion.objects.filter(name=found.index).first(),
-            milliseconds=milliseconds,
-            notices=list(meant.notices),
-            steps=[{"key": step.key, **asdict(step)} for step in read.steps],
-            without=list(without),
-            rule_versions=dict(read.rule_versions),
-        )
-        store_variants(lookup, mark_searched(wordings, found.variants))
-        _store_candidates(lookup, wordings[0].text, found.documents)
-        if not found.documents:
-            _finish_empty(lookup)
-        enqueue(tasks.rerank_waiting_lookups)
+    read = choose_wordings(question, live.rewrites, chosen=variant_texts, without=without, offered=offered)
+    understanding = round(1000 * (time.perf_counter() - began), 1)
+    search_filter = build_search_filter(wanted, as_of, departments=readable_departments(by, api_key))
+    found = find_documents(read.wordings, search_filter, plan=live.build_plan())
+    lookup = Lookup(
+        ticket=ticket,
+        question=question,
+        instruction=instruction or live.instruction or (ticket.category if ticket else ""),
+        as_of=as_of,
+        filters=wanted.to_json(),
+        asked_by=by,
+        milliseconds={"understanding": understanding, **found.milliseconds},
+        without=list(without),
+    )
+    _store(lookup, read, found)
     return lookup
 
 
@@ -188,31 +167,20 @@ def highlight_passage(question: str, passage: Passage, title: str) -> list[list[
     return [[span.start, span.end] for span in highlight(question, passage.text, title=title, limit=2)]
 
 
-def _search(
-    wordings: Sequence[Wording], search_filter: SearchFilter, plan: FusionPlan, extra_rankings: Sequence[Ranked]
-) -> FirstStageResult:
-    used = [wording.text for wording in wordings if wording.is_used]
-    try:
-        return retrieve(
-            get_search_engine(),
-            used[0],
-            search_filter,
-            limit=settings.CANDIDATE_LIMIT,
-            variants=used[1:],
-            if_weak=[wording.text for wording in wordings if wording.if_weak],
-            plan=plan,
-            extra_rankings=extra_rankings,
-        )
-    except SearchEngineError as error:
-        raise SearchUnavailable from error
-
-
-def _choose_offered(
-    offered: Sequence[Wording], wordings: Sequence[Wording], variant_texts: Sequence[str] | None
-) -> list[Wording]:
-    """Those that the rules do not offer too, searched only where they were chosen."""
-    said = {wording.text for wording in wordings}
-    return [replace(item, is_used=item.text in (variant_texts or ())) for item in offered if item.text not in said]
+@transaction.atomic
+def _store(lookup: Lookup, read: UnderstoodQuestion, found: FoundDocuments) -> None:
+    """The lookup with how it was understood and what was found; the reranker hears of it on commit."""
+    lookup.engine = get_search_engine().name
+    lookup.index_version = IndexVersion.objects.filter(name=found.index).first()
+    lookup.notices = list(found.notices)
+    lookup.steps = [{"key": step.key, **asdict(step)} for step in read.steps]
+    lookup.rule_versions = dict(read.rule_versions)
+    lookup.save(force_insert=True)
+    store_variants(lookup, found.wordings)
+    _store_candidates(lookup, found.wordings[0].text, found.documents)
+    if not found.documents:
+        _finish_empty(lookup)
+    enqueue(tasks.rerank_waiting_lookups)
 
 
 def _store_candidates(lookup: Lookup, question: str, documents: Sequence[DocumentHit]) -> None:
@@ -263,7 +231,3 @@ def _finish_empty(lookup: Lookup) -> None:
     lookup.reasons = [NOTHING_FOUND]
     lookup.save()
     SecondaryReview.objects.create(lookup=lookup)
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 1)

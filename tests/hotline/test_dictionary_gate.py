@@ -11,7 +11,7 @@ from hotline.measurement import Figures
 from hotline.models import AuditEvent, User
 from hotline.services.dictionaries import ReleaseHeld, find_trial, put_live, request_trial, run_waiting_trials
 from hotline.services.golden_questions import add_golden_question
-from hotline.understanding import get_rules
+from kb.live_dictionaries import get_live_rules
 from kb.models import DictionaryEntry, DictionaryRelease, DictionaryTrial, DocumentVersion
 from kb.services.dictionary_drafts import digest_drafts, draft_new_entry, draft_retirement
 from tests.factories import make_lookup, make_user
@@ -57,7 +57,7 @@ def test_a_trial_shows_whose_understanding_changes(drafted: str, by: User) -> No
     assert changed["question"] == "老房子想加电梯怎么办"
     assert any("加装电梯" in text for text in changed["new"])
     assert trial.comparison["golden"] == {}
-    assert "加电梯" not in get_rules().synonyms_of
+    assert "加电梯" not in get_live_rules().synonyms_of
 
 
 def test_the_golden_questions_are_asked_before_and_after(
@@ -84,7 +84,7 @@ def test_what_was_tried_goes_live_with_one_click(drafted: str, by: User, monkeyp
 
     assert not release.is_override
     assert release.comparison["golden"]["after"]["top1"] == 100
-    assert get_rules().release == release.pk
+    assert get_live_rules().release == release.pk
     assert AuditEvent.objects.get().action == "dictionaries_released"
 
 

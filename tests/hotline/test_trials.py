@@ -7,16 +7,18 @@ from datetime import date
 import pytest
 from pytest_django import Settings
 
-from hotline.errors import EmptyQuestion, SearchUnavailable
+from hotline import first_stage
+from hotline.errors import EmptyQuestion, SearchUnavailable, UnknownIndex
 from hotline.models import Lookup, RerankJob
 from hotline.retrieval_settings import RetrievalSettings
+from hotline.semantic_recall import SEMANTIC_UNAVAILABLE, SemanticRecall
 from hotline.services import rerank_jobs
 from hotline.services.lookups import start_lookup
 from hotline.services.reranking import rerank_waiting_lookups
-from hotline.trials import Trial, UnknownIndex, run_trial
+from hotline.trials import Trial, run_trial
 from kb import indexing
 from kb.models import Department, DocumentVersion
-from kb.query_understanding.rules import Rewording, Rules
+from kb.query_understanding.rules import Place, Rewording, Rules
 from kb.services.versions import correct_metadata
 from reranking.types import Candidate
 from tests.hotline.conftest import FakeReranker
@@ -81,6 +83,24 @@ def test_rewrites_are_searched_as_told(policies: Policies) -> None:
 
     assert used("none") == ["公租房租金"]
     assert "公共租赁住房租金" in "".join(used("always"))
+
+
+def test_places_are_read_by_the_rules_of_the_trial(policies: Policies) -> None:
+    def read(*places: Place) -> set[str]:
+        trial = run_trial(QUESTION, RetrievalSettings(), as_of=TODAY, rules=Rules.build(places=places))
+        return {name for candidate in trial.candidates for name in candidate.features if name.startswith("place_")}
+
+    assert read() == set()
+    assert read(Place("云岚市", "city")) == {"place_same"}
+
+
+def test_trouble_with_recall_by_meaning_is_said_and_timed(policies: Policies, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = SemanticRecall(notices=(SEMANTIC_UNAVAILABLE,), seconds=0.25)
+    monkeypatch.setattr(first_stage, "recall_by_meaning", lambda question, search_filter: failed)
+    trial = attempt()
+
+    assert SEMANTIC_UNAVAILABLE in trial.notices
+    assert trial.milliseconds["semantic"] == 250.0
 
 
 def test_instruction_reaches_the_reranker_as_text(policies: Policies) -> None:
