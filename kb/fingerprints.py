@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import numpy as np
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
-from kb.embedding import Embedder, embedded_text
+from kb.embedding import Embedder, EmbeddingFailed, embedded_text
 from kb.engine import get_vector_store
 from kb.index_comparison import Difference, build_entry, compare, fingerprint_of
 from kb.models import DocumentVersion, SemanticFingerprint
@@ -27,9 +28,9 @@ from kb.selectors import searchable_versions
 
 logger = logging.getLogger(__name__)
 
-BATCH_PASSAGES = 128  # embedded and stored as one: what a killed worker loses at most
+BATCH_PASSAGES = 64  # embedded at once; what a killed worker loses at most is this, or one version that has more
 BATCH_VERSIONS = 200  # read at once on their way from the database to the store
-LEASE = timedelta(minutes=5)  # a batch takes a minute or two on the slowest processor
+LEASE = timedelta(minutes=5)  # renewed after each batch, which takes a minute or so on the slowest processor
 
 
 @dataclass(slots=True)
@@ -43,11 +44,15 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class BuildOutcome:
-    """`left`: versions that other workers were at. `repaired`: what the store was given or lost."""
+    """`left`: versions that other workers were at. `repaired`: what the store was given or lost.
+
+    `is_cut_short`: time was up before everything had its turn.
+    """
 
     space: VectorSpace
     progress: Progress
     left: int
+    is_cut_short: bool
     repaired: Difference
 
 
@@ -56,25 +61,28 @@ Claim = tuple[DocumentVersion, SemanticFingerprint, str]
 
 
 def build_fingerprints(
-    embedder: Embedder, *, on_progress: OnProgress = lambda progress: None, most_versions: int | None = None
+    embedder: Embedder, *, on_progress: OnProgress = lambda progress: None, seconds: float | None = None
 ) -> BuildOutcome:
-    """Embed what is missing (of `most_versions` at most) and bring the store up to date.
+    """Embed what is missing and bring the store up to date. After `seconds` no further batch is begun.
 
     Raises EmbeddingFailed, SearchEngineError.
     """
+    began = time.monotonic()
     space = embedder.space
     expected = _expected_keys()
     missing = list_missing(space, expected)
     progress = Progress(total=len(expected), done=len(expected) - len(missing))
     on_progress(progress)
-    left = 0
-    for batch in _split_by_passages(missing[:most_versions]):
+    left, is_cut_short = 0, False
+    for batch in _split_by_passages(missing):
+        if is_cut_short := seconds is not None and time.monotonic() - began > seconds:
+            break
         claims = _claim(batch, space, {pk: expected[pk] for pk in batch})
         left += len(batch) - len(claims)
         progress.passages += _embed_claimed(embedder, space, claims)
         progress.done += len(claims)
         on_progress(progress)
-    return BuildOutcome(space, progress, left, reconcile_vectors(space))
+    return BuildOutcome(space, progress, left, is_cut_short, reconcile_vectors(space))
 
 
 def list_missing(space: VectorSpace, expected: dict[int, str] | None = None) -> list[int]:
@@ -150,7 +158,7 @@ def embed_entries(
     for places in _split_by_size(range(len(missing)), sizes, store_passages):
         batch = [missing[place] for place in places]
         texts = [embedded_text(entry.title, passage.text) for entry in batch for passage in entry.passages]
-        rows = embedder.embed_passages(texts).rows
+        rows = _embed(embedder, store.space, texts)
         bounds = np.cumsum([len(entry.passages) for entry in batch])[:-1]
         parts = np.split(rows, bounds)
         store.add(VersionVectors(entry, part) for entry, part in zip(batch, parts, strict=True))
@@ -216,7 +224,7 @@ def _claim(version_ids: Sequence[int], space: VectorSpace, keys: dict[int, str])
 
 
 def _embed_claimed(embedder: Embedder, space: VectorSpace, claims: Sequence[Claim]) -> int:
-    """Gives the number of passages. What fails or is stopped is free again at once."""
+    """Gives the number of passages. What fails or is stopped is free again at once; the leases last meanwhile."""
     if not claims:
         return 0
     texts = [
@@ -224,14 +232,18 @@ def _embed_claimed(embedder: Embedder, space: VectorSpace, claims: Sequence[Clai
         for version, _, _ in claims
         for passage in version.passages.all()
     ]
+    parts: list[Rows] = []
     try:
-        rows = embedder.embed_passages(texts).rows
+        for start in range(0, len(texts), BATCH_PASSAGES):
+            parts.append(_embed(embedder, space, texts[start : start + BATCH_PASSAGES]))
+            for _, row, _ in claims:
+                _held(row).update(lease_expires_at=timezone.now() + LEASE)
     except BaseException:
         for _, row, _ in claims:
             _held(row).update(lease_holder="", lease_expires_at=None)
         raise
-    parts = np.split(rows, np.cumsum([len(version.passages.all()) for version, _, _ in claims])[:-1])
-    for (_, row, key), part in zip(claims, parts, strict=True):
+    bounds = np.cumsum([len(version.passages.all()) for version, _, _ in claims])[:-1]
+    for (_, row, key), part in zip(claims, np.split(np.concatenate(parts), bounds), strict=True):
         _held(row).update(
             vectors=pack_rows(part),
             dimension=space.dimension,
@@ -241,6 +253,14 @@ def _embed_claimed(embedder: Embedder, space: VectorSpace, claims: Sequence[Clai
             lease_expires_at=None,
         )
     return len(texts)
+
+
+def _embed(embedder: Embedder, space: VectorSpace, texts: Sequence[str]) -> Rows:
+    """Raises EmbeddingFailed, too where another model answers meanwhile: its vectors belong to another space."""
+    found = embedder.embed_passages(texts)
+    if found.space != space:
+        raise EmbeddingFailed(f"{space} was asked for, {found.space} answered")
+    return found.rows
 
 
 def _held(row: SemanticFingerprint) -> QuerySet[SemanticFingerprint]:

@@ -15,11 +15,12 @@ from pytest_django import Settings
 from hotline import checks, embedders, semantic_recall, tasks
 from hotline.embedders import KnowledgeEmbedder
 from hotline.models import Lookup
+from hotline.services import fingerprints
 from hotline.services.lookups import start_lookup
 from kb.embedding import Embedder, EmbeddingFailed
 from kb.engine import get_search_engine
 from kb.fingerprints import build_fingerprints, list_missing
-from kb.models import DocumentVersion
+from kb.models import DocumentVersion, SemanticFingerprint
 from kb.retrieval import retrieve
 from kb.search.types import SearchFilter
 from reranking import qwen_known_similarities
@@ -152,11 +153,30 @@ def test_task_builds_what_is_missing_through_the_host(policies: Policies, host: 
     assert list_missing(host.space) == []
 
 
-def test_task_without_an_embedder_or_with_a_failing_one_does_nothing(policies: Policies, settings: Settings) -> None:
+def test_task_lets_others_have_their_turn_and_rings_again(
+    policies: Policies, host: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rung: list[object] = []
+    monkeypatch.setattr(fingerprints, "enqueue", rung.append)
+    monkeypatch.setattr(fingerprints, "SLICE_SECONDS", -1.0)
     tasks.build_fingerprints()
+    assert rung == [tasks.build_fingerprints]
+
+    monkeypatch.setattr(fingerprints, "SLICE_SECONDS", 20.0)
+    tasks.build_fingerprints()
+    assert len(rung) == 1
+
+
+def test_task_without_an_embedder_or_with_a_failing_one_does_nothing(
+    policies: Policies, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    tasks.build_fingerprints()
+    assert not caplog.records
     settings.EMBEDDING_MODEL = "/nowhere"
     settings.RERANKER_SOURCE = "folder"
     tasks.build_fingerprints()
+    assert "left to the next sweep" in caplog.text
+    assert not SemanticFingerprint.objects.exists()
 
 
 class TestCommand:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from django.utils import timezone
 
 from kb import fingerprints, indexing
-from kb.embedding import EmbeddingFailed, embedded_text
+from kb.embedding import EmbeddingFailed, Vectors, embedded_text
 from kb.engine import get_vector_store
 from kb.fingerprints import build_fingerprints, list_missing, pack_rows, prune_spaces, reconcile_vectors, unpack_rows
 from kb.models import DocumentVersion, PolicyDocument, SemanticFingerprint
@@ -116,6 +118,56 @@ def test_slow_worker_that_lost_its_lease_overwrites_nothing(
     row = SemanticFingerprint.objects.get(version=policies["leak"])
     assert bytes(row.vectors or b"") == before
     assert row.lease_holder == ""
+
+
+def test_leases_are_renewed_while_much_is_embedded(
+    policies: dict[str, DocumentVersion], embedder: FakeEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fingerprints, "BATCH_PASSAGES", 1)
+    expected = fingerprints._expected_keys()
+    claims = fingerprints._claim([version.pk for version in policies.values()], embedder.space, expected)
+    nearly_over = timezone.now() + timedelta(seconds=1)
+    SemanticFingerprint.objects.update(lease_expires_at=nearly_over)
+    seen: list[set[datetime | None]] = []
+    embed = embedder.embed_passages
+
+    def look(texts: Sequence[str]) -> Vectors:
+        seen.append(set(SemanticFingerprint.objects.values_list("lease_expires_at", flat=True)))
+        return embed(texts)
+
+    monkeypatch.setattr(embedder, "embed_passages", look)
+    assert fingerprints._embed_claimed(embedder, embedder.space, claims) == len(seen) > 1
+
+    assert seen[0] == {nearly_over}
+    assert all(moment and moment > nearly_over for moments in seen[1:] for moment in moments)
+    assert list_missing(embedder.space) == []
+
+
+def test_vectors_of_another_model_are_not_stored(
+    policies: dict[str, DocumentVersion], embedder: FakeEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = FakeEmbedder("fake-embedder-2")
+    monkeypatch.setattr(embedder, "embed_passages", other.embed_passages)
+
+    with pytest.raises(EmbeddingFailed, match="fake-embedder-2"):
+        build_fingerprints(embedder)
+
+    assert not SemanticFingerprint.objects.filter(vectors__isnull=False).exists()
+    assert not SemanticFingerprint.objects.exclude(lease_expires_at=None).exists()
+
+
+def test_slice_ends_when_its_time_is_up(
+    policies: dict[str, DocumentVersion], embedder: FakeEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fingerprints, "BATCH_PASSAGES", 1)
+    clock = iter([0.0, 0.0, 21.0])
+    monkeypatch.setattr(fingerprints, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+
+    outcome = build_fingerprints(embedder, seconds=20.0)
+
+    assert outcome.is_cut_short
+    assert outcome.progress.done == 1
+    assert len(list_missing(embedder.space)) == 2
 
 
 def test_corrected_title_is_embedded_anew_and_until_then_not_found(
