@@ -27,6 +27,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_check_limits(),
         *_check_embedding(),
         *_check_safety(),
+        *_check_agreement(),
     ]
 
 
@@ -123,3 +124,12 @@ def _check_safety() -> list[CheckMessage]:
     if production and settings.DEBUG:
         found.append(Warning("DEBUG 已打开：不要用于正式环境", id="hotline.W001"))
     return found
+
+
+def _check_agreement() -> list[CheckMessage]:
+    from hotline.rerankers import find_disagreement
+
+    if not (other := find_disagreement()):
+        return []
+    message = f"本进程 RERANKER={settings.RERANKER}，重排的工作进程是 {other}：实验台与生效前的比较会量错，请设为相同"
+    return [Warning(message, id="hotline.W010")]

@@ -44,9 +44,23 @@ def _keep_choice() -> RetriedChoice:
 
 
 def publish_status() -> None:
-    """Tell the other processes what ranks here, for the status page and /api/v1/status."""
+    """Tell the other processes what ranks here, and by which setting, for the status page and /api/v1/status."""
     status = {} if settings.RERANKER == "none" else choose().status()
-    cache.set(STATUS_KEY, status, STATUS_SECONDS)
+    cache.set(STATUS_KEY, {**status, "worker_setting": settings.RERANKER}, STATUS_SECONDS)
+
+
+def read_published_status() -> dict[str, Any]:
+    """What the worker that ranks has said of itself; empty where it has said nothing lately."""
+    return cache.get(STATUS_KEY) or {}
+
+
+def find_disagreement() -> str:
+    """The RERANKER of the worker that ranks where this process has another; empty where they agree or none is known.
+
+    The laboratory and the gates measure what this process's setting says: it must be what ranks the lookups.
+    """
+    setting: str = read_published_status().get("worker_setting", settings.RERANKER)
+    return "" if setting == settings.RERANKER else setting
 
 
 def load_configured_model() -> QwenReranker:

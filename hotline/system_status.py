@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.cache import cache
 
 from hotline.models import Lookup, SecondaryReview
-from hotline.rerankers import STATUS_KEY
+from hotline.rerankers import find_disagreement, read_published_status
 from kb.engine import get_search_engine
 from kb.models import DocumentVersion, Upload
 from kb.selectors import live_index_version, stale_document_ids
@@ -26,7 +25,11 @@ def describe_system() -> dict[str, Any]:
             "passages": index.passages if index else 0,
             "stale_documents": len(stale_document_ids()),
         },
-        "reranker": {"configured": settings.RERANKER, **(cache.get(STATUS_KEY) or {})},
+        "reranker": {
+            "configured": settings.RERANKER,
+            **read_published_status(),
+            "settings_agree": not find_disagreement(),
+        },
         "waiting": {
             "lookups": Lookup.objects.exclude(state=Lookup.State.DONE).count(),
             "reviews": SecondaryReview.objects.filter(state=SecondaryReview.State.WAITING).count(),

@@ -14,6 +14,7 @@ from pytest_django import Settings
 from rest_framework.throttling import SimpleRateThrottle
 
 from hotline.checks import DTYPES, RATE, check_settings
+from hotline.rerankers import find_disagreement, publish_status
 
 
 def found() -> set[str]:
@@ -84,6 +85,17 @@ def test_rates_let_in_are_read_by_the_rest_framework(rate: str) -> None:
 
 def test_dtypes_are_those_of_the_model() -> None:
     assert set(DTYPES) == {"auto", *pytest.importorskip("reranking.qwen_device").DTYPES}
+
+
+@pytest.mark.django_db
+def test_process_that_expects_another_reranker_than_the_worker_is_warned(settings: Settings) -> None:
+    publish_status()  # as the worker of queue `rerank` does
+    assert found() == set()
+
+    settings.RERANKER = "auto"
+
+    assert found() == {"hotline.W010"}
+    assert find_disagreement() == "lexical"
 
 
 @pytest.mark.parametrize("server", ["hotline.wsgi", "hotline.asgi"])
