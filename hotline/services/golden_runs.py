@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from hotline import tasks
@@ -28,6 +28,10 @@ ASKED_AT_ONCE = 10  # golden questions that a page waits for; more are asked by 
 STOPPED_AFTER = timedelta(minutes=3)
 NOTE_LIMIT = 200
 Kind, State = GoldenRun.Kind, GoldenRun.State
+
+
+class _TakenOver(Exception):
+    """Another worker has the run, or somebody has decided it: what was measured here counts for nothing."""
 
 
 def propose_change(
@@ -69,13 +73,17 @@ def compare_run(run: GoldenRun) -> GoldenRun:
     try:
         _refuse_overtaken(run)
         before, after = sides_of(run)
-        comparison = compare_on_golden(before=before, after=after, by=run.by, on_progress=lambda done: beat(run, done))
+        comparison = compare_on_golden(
+            before=before, after=after, by=run.by, on_progress=lambda done: _go_on(run, done)
+        )
         return _decide(run, comparison)
+    except _TakenOver:
+        logger.warning("golden run %s was taken over by another worker", run.pk)
     except (DeskError, RerankerError, ValueError) as error:
         logger.exception("golden run %s could not be compared", run.pk)
-        run.state, run.error, run.finished_at = State.FAILED, str(error)[:2000], timezone.now()
-        run.save()
-        return run
+        _mine(run).update(state=State.FAILED, error=str(error)[:2000], finished_at=timezone.now())
+    run.refresh_from_db()
+    return run
 
 
 def store_comparison(run: GoldenRun, comparison: GoldenComparison) -> None:
@@ -88,9 +96,13 @@ def store_comparison(run: GoldenRun, comparison: GoldenComparison) -> None:
     run.done, run.error = 2 * run.questions, ""
 
 
-def beat(run: GoldenRun, done: int) -> None:
-    run.done, run.heartbeat_at = done, timezone.now()
-    run.save(update_fields=["done", "heartbeat_at"])
+def beat(run: GoldenRun, done: int) -> bool:
+    """False where another has the run by now; then nothing is written."""
+    now = timezone.now()
+    if not _mine(run).update(done=done, heartbeat_at=now):
+        return False
+    run.done, run.heartbeat_at = done, now
+    return True
 
 
 @transaction.atomic
@@ -141,9 +153,21 @@ def _claim(run: GoldenRun) -> bool:
     return bool(taken)
 
 
+def _mine(run: GoldenRun) -> QuerySet[GoldenRun]:
+    """The row while nobody else has taken it over: whoever does leaves a heartbeat of their own."""
+    return GoldenRun.objects.filter(pk=run.pk, state=State.RUNNING, heartbeat_at=run.heartbeat_at)
+
+
+def _go_on(run: GoldenRun, done: int) -> None:
+    if not beat(run, done):
+        raise _TakenOver
+
+
 @transaction.atomic
 def _decide(run: GoldenRun, comparison: GoldenComparison) -> GoldenRun:
-    run = _lock(run, State.RUNNING)
+    if not _mine(run).select_for_update().exists():
+        raise _TakenOver
+    run.refresh_from_db()
     store_comparison(run, comparison)
     if comparison.is_held:
         run.state = State.HELD

@@ -162,6 +162,29 @@ def test_run_of_a_killed_worker_is_taken_over_but_not_one_at_work(agent: User, s
 
 
 @pytest.mark.usefixtures("golden_questions")
+@pytest.mark.parametrize("is_away", [False, True])
+def test_worker_that_was_taken_over_changes_nothing_any_more(
+    agent: User, monkeypatch: pytest.MonkeyPatch, *, is_away: bool
+) -> None:
+    compare = golden.compare_on_golden
+
+    def compare_slowly(**asked: object) -> object:
+        """So slowly that another takes the run over and applies it meanwhile."""
+        GoldenRun.objects.update(heartbeat_at=timezone.now() - timedelta(hours=1))
+        monkeypatch.setattr(golden_runs, "compare_on_golden", compare)
+        assert golden_runs.compare_waiting_runs() == 1
+        if is_away:
+            raise SearchUnavailable
+        return compare(**{**asked, "on_progress": None})  # type: ignore[arg-type]
+
+    monkeypatch.setattr(golden_runs, "compare_on_golden", compare_slowly)
+    run = save_settings(settings=STRICT, note="", by=agent)
+
+    assert (run.state, run.error) == ("applied", "")
+    assert SavedSettings.objects.count() == 1
+
+
+@pytest.mark.usefixtures("golden_questions")
 def test_comparison_does_not_hold_for_settings_changed_meanwhile(agent: User, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(golden, "find_fallen", lambda before, after: ("top1",))
