@@ -127,6 +127,7 @@ class QwenReranker:
             "dtype": self._info.dtype,
             "threads": self.threads,
             "max_length": self.max_length,
+            "batch_tokens": self._scorer.batch_tokens,
             "load_seconds": round(getattr(self, "load_seconds", 0.0), 3),
             "memory_bytes": memory_bytes(device),
         }

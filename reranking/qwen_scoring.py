@@ -27,6 +27,7 @@ KEPT_ROOTS = 16
 # A token has at least a byte, a character at most four, and composing characters (NFC) can triple a text.
 MOST_TOKENS_A_CHARACTER = 12
 FIXED_TOKENS = 128
+GOOD_BATCHES = 64  # after so many, batches that were halved may double
 DEADLINE_MARGIN = 0.9  # of the time that is left: the pace is an average
 
 
@@ -71,7 +72,8 @@ class PairScorer:
         # From here on texts are citizens' and documents': a written-out <|im_end|> in them ends no turn.
         tokenizer.backend_tokenizer.encode_special_tokens = True
         self._max_length = max_length
-        self.batch_tokens = batch_tokens
+        self.batch_tokens = self._most_batch_tokens = batch_tokens
+        self._good_batches = 0  # since memory last ran out
         self.seconds_per_token = 0.0
         self._roots: OrderedDict[str, Prefix] = OrderedDict()
         self._lock = threading.Lock()
@@ -171,20 +173,38 @@ class PairScorer:
         return int(remaining / self.seconds_per_token) if self.seconds_per_token else sys.maxsize
 
     def _score_batch(self, jobs: Sequence[_Job], scores: Scores) -> None:
-        try:
-            values = self._run(jobs)
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            self._halve(jobs, scores, error)
+        values, failure = self._try(jobs)
+        if values is None:
+            # Only here, with the exception gone: its traceback holds the tensors of the pass that did not fit.
+            self._halve(jobs, scores, failure)
             return
+        self._grow_again()
         for job, value in zip(jobs, values, strict=True):
             scores.log_odds[job.index] = value
 
-    def _halve(self, jobs: Sequence[_Job], scores: Scores, error: BaseException) -> None:
+    def _try(self, jobs: Sequence[_Job]) -> tuple[list[float] | None, str]:
+        """The values, or None and what was said when memory ran out."""
+        try:
+            return self._run(jobs), ""
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return None, str(error)
+
+    def _grow_again(self) -> None:
+        """What was short of memory for a while need not be for ever."""
+        if self.batch_tokens >= self._most_batch_tokens:
+            return
+        self._good_batches += 1
+        if self._good_batches >= GOOD_BATCHES:
+            self.batch_tokens, self._good_batches = min(2 * self.batch_tokens, self._most_batch_tokens), 0
+            logger.info("batches of %d tokens are tried again", self.batch_tokens)
+
+    def _halve(self, jobs: Sequence[_Job], scores: Scores, failure: str) -> None:
         tokens = sum(len(job.ids) for job in jobs)
-        logger.warning("out of memory with %d documents of %d tokens: %s", len(jobs), tokens, error)
+        logger.warning("out of memory with %d documents of %d tokens: %s", len(jobs), tokens, failure)
         scores.batch_halved = True
+        self._good_batches = 0
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         if len(jobs) == 1:

@@ -7,6 +7,7 @@ import json
 import logging
 import threading
 import time
+import weakref
 from collections import OrderedDict
 
 import pytest
@@ -17,6 +18,7 @@ from reranking.cache import MemoryScoreCache, NullScoreCache, ScoreCache, Shared
 from reranking.prompts import DEFAULT_INSTRUCTION
 from reranking.qwen import QwenReranker
 from reranking.qwen_loading import folder_revision
+from reranking.qwen_scoring import GOOD_BATCHES
 from reranking.types import Candidate, NonFiniteScore, RankingRequest, RerankerUnavailable
 from tests.reranking.contract import RerankerContract
 from tests.reranking.models import ReferenceReranker, save_model, tiny_config, train_tokenizer
@@ -258,6 +260,37 @@ class TestMemory:
         fail_above(engine, 2, MemoryError())
         engine.rank([RankingRequest(QUERY, CANDIDATES)])
         assert engine._scorer.batch_tokens < before
+
+    def test_batches_grow_again_when_memory_lasts(self, engine):
+        engine._scorer.batch_tokens = 16
+        engine.rank([RankingRequest(str(number), CANDIDATES[:1]) for number in range(GOOD_BATCHES - 1)])
+        assert engine.status()["batch_tokens"] == 16
+        engine.rank([RankingRequest(QUERY, CANDIDATES[:2])])
+        assert engine.status()["batch_tokens"] == 32
+
+    def test_batches_never_grow_beyond_what_was_set(self, engine):
+        most = engine._scorer.batch_tokens
+        engine._scorer.batch_tokens = most - 1
+        engine._scorer._good_batches = GOOD_BATCHES - 1
+        engine.rank([RankingRequest(QUERY, CANDIDATES[:1])])
+        assert engine._scorer.batch_tokens == most
+
+    def test_memory_of_the_failed_batch_is_given_back_before_the_halves_run(self, engine):
+        network, held = engine._scorer._network, []
+
+        class Heavy:
+            def run(self, pack):
+                assert not any(reference() is not None for reference in held)
+                tensor = torch.empty(10)
+                held.append(weakref.ref(tensor))
+                if len(pack.documents) > 2:
+                    raise MemoryError
+                return network.run(pack)
+
+        engine._scorer._network = Heavy()
+        (ranking,) = engine.rank([RankingRequest(QUERY, CANDIDATES)])
+        assert len(ranking.scored) == 5
+        assert len(held) > 2
 
     def test_document_that_never_fits_is_left_unscored(self, engine):
         fail_above(engine, 0, MemoryError())
