@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.utils.http import urlencode
 
 from hotline.explanations import name_ranking
 from hotline.lab_pages import RERANKERS, REWRITES, list_indexes
-from hotline.models import InstructionTemplate, LabRow
+from hotline.models import InstructionTemplate, LabRow, Ticket
 from hotline.retrieval_settings import INSTRUCTION_LIMIT, RANKINGS, RetrievalSettings, SettingsError
 from hotline.services.tickets import QUESTION_LIMIT
 from reranking.prompts import INSTRUCTION_TEMPLATES
@@ -19,6 +18,7 @@ DAY = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
 
 class QuestionForm(forms.Form):
     q = forms.CharField(label="问题", required=False, max_length=QUESTION_LIMIT)
+    category = forms.ChoiceField(label="业务类型", required=False, choices=Ticket.Category.choices)
     as_of = forms.DateField(
         label="以哪一天为准", required=False, widget=DAY, error_messages={"invalid": "日期应写作 2025-03-01。"}
     )
@@ -102,16 +102,6 @@ def list_templates() -> list[tuple[str, str]]:
     own = dict(InstructionTemplate.objects.values_list("key", "label"))
     built_in = {key: template.label for key, template in INSTRUCTION_TEMPLATES.items()}
     return list({**built_in, **own}.items())
-
-
-def settings_query(prefix: str, value: RetrievalSettings) -> str:
-    """The part of an address from which `SettingsForm` with this prefix reads the settings again."""
-    given = {
-        f"{prefix}-{name}": part
-        for name, part in settings_initial(value).items()
-        if name in SettingsForm.base_fields and part not in (None, "", [])
-    }
-    return urlencode(given, doseq=True)
 
 
 def settings_initial(value: RetrievalSettings) -> dict[str, Any]:

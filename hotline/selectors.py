@@ -147,6 +147,16 @@ def load_document_pane(
     return _open_document(lookup, result, chosen, tuple(shown)) if chosen else None
 
 
+def mask_ticket_query(query: str) -> str:
+    """As it may stand in an address: a ticket's number, though it looks like a telephone's, is left as it is."""
+    query = query.strip()
+    masked = mask_personal_data(query)
+    if masked == query:
+        return query
+    numbers = Q(number__icontains=query) | Q(external_id__icontains=query)
+    return query if Ticket.objects.filter(numbers).exists() else masked
+
+
 def list_tickets(*, query: str = "", state: str = "") -> QuerySet[Ticket]:
     """Newest first. `query` is sought in number and external number, and masked as they are in question and caller."""
     tickets = Ticket.objects.select_related("agent").annotate(lookup_count=Count("lookups"))

@@ -34,6 +34,7 @@ urlpatterns = [
     path("reviews/", reviews.list_reviews, name="reviews"),
     path("reviews/<int:pk>/", reviews.show_review, name="review"),
     path("lab/", lab.compare, name="lab"),
+    path("lab/comparisons/<int:pk>/", lab.show_comparison, name="lab_comparison"),
     path("lab/instructions/", lab.save_template, name="lab_instructions"),
     path("lab/gaps/", lab.list_gaps, name="lab_gaps"),
     path("lab/gaps/<int:pk>/close/", lab.close_gap, name="lab_gap_close"),

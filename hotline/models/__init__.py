@@ -2,7 +2,7 @@
 
 from hotline.models.api import APIKey, AuditEvent
 from hotline.models.golden import GoldenQuestion, GoldenRun, LexicalModelVersion, SavedSettings
-from hotline.models.lab import KnowledgeGap, LabRow, LabRun
+from hotline.models.lab import KnowledgeGap, LabComparison, LabRow, LabRun
 from hotline.models.lookups import InstructionTemplate, Lookup, QueryVariant, RerankJob, Result, ResultPassage
 from hotline.models.people import User
 from hotline.models.reviews import Feedback, SecondaryReview
@@ -16,6 +16,7 @@ __all__ = [
     "GoldenRun",
     "InstructionTemplate",
     "KnowledgeGap",
+    "LabComparison",
     "LabRow",
     "LabRun",
     "LexicalModelVersion",

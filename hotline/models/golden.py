@@ -68,6 +68,7 @@ class GoldenRun(models.Model):
     figures_before = models.JSONField("改动前", default=dict, blank=True)
     figures_after = models.JSONField("改动后", default=dict, blank=True)
     fallen = models.JSONField("下降的指标", default=list, blank=True)
+    notices = models.JSONField("比较时的提示", default=list, blank=True)
     changed_rows = models.JSONField("有变化的问题", default=list, blank=True)
     error = models.TextField("错误", blank=True)
     by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name="提出人")

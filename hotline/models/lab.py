@@ -6,10 +6,37 @@ from django.db import models
 
 from hotline.models.api import APIKey
 from hotline.models.people import User
+from hotline.models.tickets import Ticket
+
+
+class LabComparison(models.Model):
+    """A question, masked, with the settings of two columns: what an address of the laboratory stands for.
+
+    Results are not kept; whoever opens it asks anew.
+    """
+
+    question = models.TextField("问题")
+    category = models.CharField("业务类型", max_length=20, choices=Ticket.Category.choices, blank=True)
+    as_of = models.DateField("以哪一天为准")
+    first = models.JSONField("左列")
+    second = models.JSONField("右列")
+    by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name="提问人")
+    at = models.DateTimeField("时间", auto_now_add=True, db_index=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "实验台对比"
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.question
 
 
 class LabRun(models.Model):
-    """Questions asked under two settings, in the background. Its own place in the queue, claimed with a lease."""
+    """Questions asked under two settings, in the background. Its own place in the queue, claimed with a lease.
+
+    `file_digest`: SHA-256 of the file. `measured_on`: by side, what the questions were asked on (see
+    hotline.measurement.CONDITIONS), each a list: more than one where it changed meanwhile.
+    """
 
     class State(models.TextChoices):
         WAITING = "waiting", "等待"
@@ -19,6 +46,7 @@ class LabRun(models.Model):
         FAILED = "failed", "失败"
 
     name = models.CharField("名称", max_length=200)
+    file_digest = models.CharField("文件摘要", max_length=64, blank=True)
     state = models.CharField("状态", max_length=10, choices=State.choices, default=State.WAITING)
     settings = models.JSONField("试验设置")
     baseline = models.JSONField("基线设置")
@@ -27,6 +55,7 @@ class LabRun(models.Model):
     questions_total = models.PositiveIntegerField("问题数", default=0)
     questions_done = models.PositiveIntegerField("已完成", default=0)
     figures = models.JSONField("指标", default=dict, blank=True)
+    measured_on = models.JSONField("在什么上测得", default=dict, blank=True)
     error = models.TextField("错误", blank=True)
     lease_holder = models.CharField("认领者", max_length=100, blank=True)
     lease_expires_at = models.DateTimeField("租约到期", null=True, blank=True)
@@ -67,6 +96,7 @@ class LabRow(models.Model):
     run = models.ForeignKey(LabRun, models.CASCADE, related_name="rows", verbose_name="批量实验")
     ordinal = models.PositiveIntegerField("序号")
     question = models.TextField("问题")
+    category = models.CharField("业务类型", max_length=20, choices=Ticket.Category.choices, blank=True)
     right_document_ids = models.JSONField("正确的政策", default=list, blank=True)
     unknown_answers = models.CharField("找不到的答案", max_length=500, blank=True)
     is_done = models.BooleanField("已完成", default=False)

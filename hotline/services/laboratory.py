@@ -1,15 +1,47 @@
-"""What the laboratory keeps besides its runs: instruction templates and knowledge gaps."""
+"""What the laboratory keeps besides its runs: comparisons, instruction templates and knowledge gaps."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
 
 from django.db import transaction
 from django.utils import timezone
 
 from hotline.errors import DeskError, WrongState
 from hotline.masking import mask_personal_data
-from hotline.models import InstructionTemplate, KnowledgeGap, User
+from hotline.models import InstructionTemplate, KnowledgeGap, LabComparison, User
+from hotline.retrieval_settings import RetrievalSettings
 from hotline.services.audit import record_event
 from hotline.services.tickets import clean_question
+
+COMPARISONS_KEPT = timedelta(days=90)
+
+
+def keep_comparison(
+    *,
+    question: str,
+    first: RetrievalSettings,
+    second: RetrievalSettings,
+    by: User,
+    category: str = "",
+    as_of: date | None = None,
+) -> LabComparison:
+    """Masked, for COMPARISONS_KEPT. `as_of` None: today. Raises EmptyQuestion, QuestionTooLong."""
+    question = clean_question(question)
+    LabComparison.objects.filter(at__lt=timezone.now() - COMPARISONS_KEPT).delete()
+    return LabComparison.objects.create(
+        question=question,
+        category=category,
+        as_of=as_of or timezone.localdate(),
+        first=_mask(first).to_json(),
+        second=_mask(second).to_json(),
+        by=by,
+    )
+
+
+def _mask(settings: RetrievalSettings) -> RetrievalSettings:
+    return replace(settings, instruction=mask_personal_data(settings.instruction))
 
 
 @transaction.atomic

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.http import urlencode
 
 from hotline.errors import DeskError
 from kb.errors import KnowledgeError
@@ -15,3 +21,9 @@ USE_LABORATORY = "hotline.use_laboratory"
 CHANGE_SETTINGS = "hotline.change_settings"
 
 desk_view = partial(guarded_view, errors=(DeskError, KnowledgeError))
+
+
+def redirect_to_search(name: str, chosen: Mapping[str, str]) -> HttpResponse:
+    """What was posted to be searched, as an address. Addresses are logged: `chosen` holds nothing unmasked."""
+    given = {key: value for key, value in chosen.items() if value}
+    return redirect(f"{reverse(name)}?{urlencode(given)}" if given else reverse(name))

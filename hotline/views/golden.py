@@ -11,18 +11,22 @@ from hotline import golden_pages
 from hotline.errors import DeskError
 from hotline.forms import first_error
 from hotline.golden_forms import GoldenImportForm, GoldenQuestionForm, GoldenSearchForm
+from hotline.masking import mask_personal_data
 from hotline.models import GoldenQuestion, SecondaryReview, Ticket
 from hotline.services import golden_questions
-from hotline.views.base import CHANGE_SETTINGS, MANAGE_KNOWLEDGE, desk_view
+from hotline.views.base import CHANGE_SETTINGS, MANAGE_KNOWLEDGE, desk_view, redirect_to_search
 from kb.tables import CONTENT_TYPES, write_table
 from kb.web import paginate
 
 
-@require_GET
+@require_http_methods(["GET", "POST"])
 @desk_view(MANAGE_KNOWLEDGE, CHANGE_SETTINGS)
 def list_golden(request: HttpRequest) -> HttpResponse:
-    form = GoldenSearchForm(request.GET)
+    """What is sought is posted; the address holds it masked, as the questions are."""
+    form = GoldenSearchForm(request.POST if request.method == "POST" else request.GET)
     chosen = form.cleaned_data if form.is_valid() else {"q": "", "category": ""}
+    if request.method == "POST":
+        return redirect_to_search("lab_golden", {**chosen, "q": mask_personal_data(chosen["q"])})
     page = paginate(request, golden_pages.list_questions(query=chosen["q"], category=chosen["category"]))
     context = {
         "form": form,

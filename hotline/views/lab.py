@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
-from django.utils import timezone
-from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from hotline import lab_pages
@@ -18,9 +16,9 @@ from hotline.errors import DeskError
 from hotline.forms import first_error
 from hotline.instructions import instruction_text
 from hotline.lab_columns import build_columns
-from hotline.lab_forms import GapForm, QuestionForm, SettingsForm, TemplateForm, settings_initial, settings_query
+from hotline.lab_forms import GapForm, QuestionForm, SettingsForm, TemplateForm, settings_initial
 from hotline.live_settings import get_live_settings
-from hotline.models import KnowledgeGap
+from hotline.models import KnowledgeGap, LabComparison, LabRow
 from hotline.retrieval_settings import RetrievalSettings
 from hotline.services import laboratory
 from hotline.services.lookups import readable_departments
@@ -31,36 +29,45 @@ from kb.web import paginate
 FIRST_STAGE = RetrievalSettings(reranker="none")
 
 
-@require_GET
+@require_http_methods(["GET", "POST"])
 @desk_view(USE_LABORATORY)
 def compare(request: HttpRequest) -> HttpResponse:
-    """`?q=…&a-…&b-…`: the address is all there is, and can be sent to others."""
-    question = QuestionForm(request.GET)
-    sides = {"a": read_side(request, "a", FIRST_STAGE), "b": read_side(request, "b", get_live_settings())}
-    context: dict[str, Any] = {
-        "form": question,
-        "a": sides["a"],
-        "b": sides["b"],
-        "sandbox": _sandbox_address(request),
-        "here": "compare",
-    }
-    forms = [question, *sides.values()]
-    if not all(form.is_valid() for form in forms):
-        return render(request, "lab/compare.html", {**context, "has_errors": True}, status=400)
-    asked = question.cleaned_data["q"].strip()
-    if not asked:
-        return render(request, "lab/compare.html", context)
-    as_of = question.cleaned_data["as_of"] or timezone.localdate()
+    """The empty form. What is posted is kept, masked, under an address of its own: questions are in no address."""
+    if request.method == "GET":
+        return render(request, "lab/compare.html", _offer(FIRST_STAGE, get_live_settings()))
+    if "gap" in request.POST or "row" in request.POST:
+        return _keep(request, **_read_stored(request))
+    question = QuestionForm(request.POST)
+    sides = {name: SettingsForm(request.POST, prefix=name) for name in ("a", "b")}
+    if not all(form.is_valid() for form in (question, *sides.values())):
+        context = {"form": question, **sides, "here": "compare", "has_errors": True}
+        return render(request, "lab/compare.html", context, status=400)
+    first, second = (side.cleaned_data["settings"] for side in sides.values())
+    if "sandbox" in request.POST:
+        first, second = _make_sandbox()
+    asked = question.cleaned_data
+    if not asked["q"].strip():
+        return render(request, "lab/compare.html", _offer(first, second, initial=asked))
+    return _keep(
+        request, question=asked["q"], category=asked["category"], as_of=asked["as_of"], first=first, second=second
+    )
+
+
+@require_GET
+@desk_view(USE_LABORATORY)
+def show_comparison(request: HttpRequest, pk: int) -> HttpResponse:
+    """Asked anew by whoever opens it, as far as they may read."""
+    kept = get_object_or_404(LabComparison, pk=pk)
+    first, second = RetrievalSettings.from_json(kept.first), RetrievalSettings.from_json(kept.second)
+    initial = {"q": kept.question, "category": kept.category, "as_of": kept.as_of}
+    context = {**_offer(first, second, initial=initial), "comparison": kept}
     departments = readable_departments(request.user)
     try:
-        trials = [
-            run_trial(asked, side.cleaned_data["settings"], as_of=as_of, departments=departments)
-            for side in sides.values()
-        ]
-        columns = build_columns(trials, as_of=as_of, departments=departments)
+        trials = [run_trial(kept.question, side, as_of=kept.as_of, departments=departments) for side in (first, second)]
+        columns = build_columns(trials, as_of=kept.as_of, departments=departments)
     except DeskError as error:
         return render(request, "lab/compare.html", {**context, "error": str(error)}, status=error.status)
-    return render(request, "lab/compare.html", {**context, "columns": columns, "asked": trials[0].question})
+    return render(request, "lab/compare.html", {**context, "columns": columns})
 
 
 @require_POST
@@ -71,7 +78,8 @@ def save_template(request: HttpRequest) -> HttpResponse:
         raise DeskError(first_error(form))
     template = laboratory.save_template(**form.cleaned_data, by=request.user)
     messages.success(request, f"指令已存为模板“{template.label}”（{template.key}），工单的业务类型同名时即采用。")
-    return redirect(f"{reverse('lab')}?{request.POST.get('query', '')}")
+    kept = find_comparison(request.POST)
+    return redirect("lab_comparison", kept.pk) if kept else redirect("lab")
 
 
 @require_http_methods(["GET", "POST"])
@@ -97,19 +105,55 @@ def close_gap(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("lab_gaps")
 
 
-def _sandbox_address(request: HttpRequest) -> str:
-    """The same question, the same reranker in both columns, and on the right an instruction to be edited."""
+def find_comparison(sent: QueryDict) -> LabComparison | None:
+    """The one that `comparison` names."""
+    named = sent.get("comparison", "")
+    return LabComparison.objects.filter(pk=_read_key(named)).first()
+
+
+def offer_side(request: HttpRequest) -> SettingsForm:
+    """A form with the right column of the comparison that the address names, else with the live settings."""
+    kept = find_comparison(request.GET)
+    chosen = RetrievalSettings.from_json(kept.second) if kept else get_live_settings()
+    return SettingsForm(initial=settings_initial(chosen), prefix="b")
+
+
+def _offer(
+    first: RetrievalSettings, second: RetrievalSettings, *, initial: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The forms to be changed and sent again."""
+    return {
+        "form": QuestionForm(initial=initial),
+        "a": SettingsForm(initial=settings_initial(first), prefix="a"),
+        "b": SettingsForm(initial=settings_initial(second), prefix="b"),
+        "here": "compare",
+    }
+
+
+def _keep(request: HttpRequest, **asked: Any) -> HttpResponse:
+    return redirect("lab_comparison", laboratory.keep_comparison(**asked, by=request.user).pk)
+
+
+def _read_stored(request: HttpRequest) -> dict[str, Any]:
+    """A question that is stored already: `gap`, a knowledge gap's, or `row`, a run's, with the run's settings."""
+    if "gap" in request.POST:
+        gap = get_object_or_404(KnowledgeGap, pk=_read_key(request.POST["gap"]))
+        return {"question": gap.question, "first": FIRST_STAGE, "second": get_live_settings()}
+    row = get_object_or_404(LabRow.objects.select_related("run"), pk=_read_key(request.POST["row"]))
+    return {
+        "question": row.question,
+        "category": row.category,
+        "as_of": row.run.as_of,
+        "first": RetrievalSettings.from_json(row.run.baseline),
+        "second": RetrievalSettings.from_json(row.run.settings),
+    }
+
+
+def _read_key(value: str) -> int:
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else 0
+
+
+def _make_sandbox() -> tuple[RetrievalSettings, RetrievalSettings]:
+    """The same reranker in both columns, and on the right an instruction to be edited."""
     live = get_live_settings()
-    tried = replace(live, instruction=instruction_text(live.instruction or "general") or "")
-    asked = urlencode({"q": request.GET.get("q", "")})
-    return f"{asked}&{settings_query('a', live)}&{settings_query('b', tried)}"
-
-
-def read_side(request: HttpRequest, prefix: str, usual: RetrievalSettings) -> SettingsForm:
-    """What the address says of a side; where it says nothing, the usual settings."""
-    given = {name: values for name, values in request.GET.lists() if name.startswith(f"{prefix}-")}
-    if given:
-        return SettingsForm(request.GET, prefix=prefix)
-    initial = settings_initial(usual)
-    data = {f"{prefix}-{name}": value for name, value in initial.items() if value not in (None, "", [], {})}
-    return SettingsForm(data or {f"{prefix}-reranker": usual.reranker}, prefix=prefix)
+    return live, replace(live, instruction=instruction_text(live.instruction or "general") or "")

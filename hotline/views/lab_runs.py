@@ -13,7 +13,7 @@ from hotline import lab_pages
 from hotline.errors import DeskError
 from hotline.forms import first_error
 from hotline.lab_export import NAMES, export_rows
-from hotline.lab_forms import RowsForm, RunForm, SettingsForm, settings_query
+from hotline.lab_forms import RowsForm, RunForm, SettingsForm
 from hotline.live_settings import get_live_settings
 from hotline.models import LabRun
 from hotline.question_files import FEWEST, MOST
@@ -21,7 +21,7 @@ from hotline.retrieval_settings import RetrievalSettings
 from hotline.services import lab_runs
 from hotline.services.lookups import readable_departments
 from hotline.views.base import USE_LABORATORY, desk_view
-from hotline.views.lab import read_side
+from hotline.views.lab import offer_side
 from kb.tables import CONTENT_TYPES
 from kb.web import is_htmx, paginate
 
@@ -31,12 +31,12 @@ MOST_COMPARED = 4
 @require_http_methods(["GET", "POST"])
 @desk_view(USE_LABORATORY)
 def list_runs(request: HttpRequest) -> HttpResponse:
-    """The runs that are kept, and a form for a new one with the settings that the address names."""
+    """The runs that are kept, and a form for a new one; `?comparison=` names its settings."""
     if request.method == "POST":
         return _start(request)
     context = {
         "rows": paginate(request, lab_pages.list_runs()),
-        "b": read_side(request, "b", get_live_settings()),
+        "b": offer_side(request),
         "live": lab_pages.describe_settings(get_live_settings()),
         "fewest": FEWEST,
         "most": MOST,
@@ -131,7 +131,6 @@ def _describe(run: LabRun) -> dict[str, Any]:
         "settings": lab_pages.describe_settings(settings),
         "baseline": lab_pages.describe_settings(baseline),
         "is_same": settings == baseline,
-        "address": f"{settings_query('a', baseline)}&{settings_query('b', settings)}",
         "formats": list(NAMES.items()),
         **lab_pages.summarize_run(run),
     }

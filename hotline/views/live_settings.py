@@ -23,7 +23,7 @@ from hotline.services import golden_runs, live_settings
 from hotline.threshold_advice import ThresholdAdvice, advise_thresholds, with_learned
 from hotline.threshold_chart import draw_thresholds, list_rows
 from hotline.views.base import CHANGE_SETTINGS, MANAGE_KNOWLEDGE, desk_view
-from hotline.views.lab import read_side
+from hotline.views.lab import offer_side
 from kb.web import is_htmx
 from reranking.threshold_learning import TARGET_ERROR
 
@@ -31,12 +31,12 @@ from reranking.threshold_learning import TARGET_ERROR
 @require_http_methods(["GET", "POST"])
 @desk_view(MANAGE_KNOWLEDGE, CHANGE_SETTINGS)
 def show_settings(request: HttpRequest) -> HttpResponse:
-    """The live settings with their history; posting proposes others."""
+    """The live settings with their history; posting proposes others, `?comparison=` names some to start from."""
     if request.method == "POST":
         return _propose(request)
     live = get_live_settings()
     context = {
-        "form": read_side(request, "b", live),
+        "form": offer_side(request),
         "live": describe_settings(live),
         "revision": load_lexical_model().revision,
         "saved": golden_pages.list_saved_settings(),

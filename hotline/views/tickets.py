@@ -5,24 +5,27 @@ from __future__ import annotations
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from hotline import selectors
 from hotline.errors import DeskError
 from hotline.forms import AdoptForm, NotesForm, TicketSearchForm, TransferForm, first_error
 from hotline.models import Ticket
 from hotline.services import tickets as ticket_service
-from hotline.views.base import ANSWER_CALLS, REVIEW_LOOKUPS, desk_view
+from hotline.views.base import ANSWER_CALLS, REVIEW_LOOKUPS, desk_view, redirect_to_search
 from hotline.views.lookups import console_context
 from kb.models import Passage
 from kb.web import is_htmx, paginate
 
 
-@require_GET
+@require_http_methods(["GET", "POST"])
 @desk_view(ANSWER_CALLS, REVIEW_LOOKUPS)
 def list_tickets(request: HttpRequest) -> HttpResponse:
-    form = TicketSearchForm(request.GET)
+    """What is sought is posted, as it may be a caller's number; the address holds it masked."""
+    form = TicketSearchForm(request.POST if request.method == "POST" else request.GET)
     chosen = form.cleaned_data if form.is_valid() else {"q": "", "state": ""}
+    if request.method == "POST":
+        return redirect_to_search("tickets", {**chosen, "q": selectors.mask_ticket_query(chosen["q"])})
     tickets = selectors.list_tickets(query=chosen["q"], state=chosen["state"])
     return render(request, "tickets/list.html", {"form": form, "rows": paginate(request, tickets)})
 

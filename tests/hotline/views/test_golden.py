@@ -102,6 +102,8 @@ def test_list_is_searched_by_question_and_by_policy(client: Client) -> None:
     found = client.get(address, {"q": "公共租赁"}).content.decode()
     assert "房租怎么收" in found
     assert "楼上漏水怎么办" not in found
+    posted = client.post(address, {"q": "13812345678", "category": ""})
+    assert posted["Location"] == f"{address}?q=138%2A%2A%2A%2A5678"
 
 
 def test_export_can_be_imported_elsewhere(client: Client) -> None:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import Settings
 
 from hotline import trials
-from hotline.models import InstructionTemplate, KnowledgeGap, Lookup, User
+from hotline.models import InstructionTemplate, KnowledgeGap, LabComparison, LabRow, LabRun, Lookup, User
+from hotline.retrieval_settings import RetrievalSettings
+from hotline.services.laboratory import keep_comparison
 from kb.models import DocumentVersion
 from kb.search.types import SearchEngine
 from reranking.types import Ranking, RankingRequest
@@ -22,6 +30,7 @@ from tests.policies import publish_samples
 pytestmark = pytest.mark.django_db
 QUESTION = "云岚市楼上漏水物业不管，多久维修"
 Policies = dict[str, DocumentVersion]
+LIVE = RetrievalSettings()
 
 
 @pytest.fixture
@@ -34,8 +43,14 @@ def administrator_client(sign_in: Callable[[User], Client]) -> Client:
     return sign_in(make_user("knowledge_administrator"))
 
 
-def fetch(client: Client, **query: str | list[str]) -> str:
-    response = client.get(reverse("lab"), query)
+def ask(client: Client, **sent: str | list[str]) -> HttpResponse:
+    """What the page comes to; without settings, those that the empty form has."""
+    usual = {"a-reranker": "none", "b-reranker": "configured"}
+    return client.post(reverse("lab"), {**usual, **sent}, follow=True)
+
+
+def fetch(client: Client, **sent: str | list[str]) -> str:
+    response = ask(client, **sent) if sent else client.get(reverse("lab"))
     assert response.status_code == 200, response.content.decode()
     return response.content.decode()
 
@@ -70,7 +85,7 @@ def test_scores_are_explained(reviewer_client: Client, policies: Policies) -> No
     assert 'role="img" aria-label="各候选与第一名的分差' in page
 
 
-def test_address_holds_the_settings(reviewer_client: Client, policies: Policies) -> None:
+def test_settings_are_kept_with_the_question(reviewer_client: Client, policies: Policies) -> None:
     page = fetch(
         reviewer_client,
         q=QUESTION,
@@ -80,6 +95,85 @@ def test_address_holds_the_settings(reviewer_client: Client, policies: Policies)
     assert "词元 1/6 路" in page
     assert "它不读指令" in page
     assert "\n找出期限</textarea>" in page
+
+
+def test_long_question_is_in_no_address_and_kept_masked(reviewer_client: Client, policies: Policies) -> None:
+    """A web server takes a request line of 4,094 bytes, and proxies log it."""
+    question = "我电话13812345678，" + "楼上漏水物业不管，" * 111
+    sent = {"q": question, "b-reranker": "lexical", "b-instruction": "找 13812345678 的 " + "期限" * 240}
+    response = reviewer_client.post(reverse("lab"), sent)
+
+    kept = LabComparison.objects.get()
+    assert response["Location"] == reverse("lab_comparison", args=[kept.pk])
+    page = reviewer_client.get(response["Location"]).content.decode()
+    assert "138****5678，楼上漏水" in page
+    assert "13812345678" not in page
+    assert "13812345678" not in str(kept.second)
+    addresses = re.findall(r'(?:href|action|hx-get)="([^"]*)"', page)
+    assert f"{reverse('lab_runs')}?comparison={kept.pk}#new-run" in addresses
+    assert max(map(len, addresses)) < 100
+    assert "漏水" not in unquote("".join(addresses))
+
+
+def test_only_short_searches_without_personal_data_are_in_addresses() -> None:
+    """Whoever adds a form that writes its fields into the address says so here, having thought of what is typed."""
+    found = {
+        f"{path.parent.name}/{path.name}"
+        for path in Path("templates").rglob("*.html")
+        for form in re.findall(r"<form\b[^>]*>", path.read_text(encoding="utf-8"))
+        if 'method="post"' not in form
+    }
+
+    titles, words = {"kb/documents.html", "kb/version.html"}, {"kb/dictionaries.html"}
+    assert found == {*titles, *words, "kb/document.html", "lab/thresholds.html", "lab/runs.html"}
+
+
+def test_comparison_is_shared_tuned_and_forgotten(
+    administrator_client: Client, reviewer_client: Client, policies: Policies
+) -> None:
+    ask(administrator_client, q=QUESTION, **{"b-reranker": "lexical", "b-rewrites": "always"})
+    kept = LabComparison.objects.get()
+
+    assert 'aria-label="右列"' in reviewer_client.get(reverse("lab_comparison", args=[kept.pk])).content.decode()
+    for name in ("lab_runs", "lab_settings"):
+        page = administrator_client.get(reverse(name), {"comparison": kept.pk}).content.decode()
+        assert '<option value="always" selected>' in page
+        assert '<option value="always" selected>' not in administrator_client.get(reverse(name)).content.decode()
+    LabComparison.objects.update(at=timezone.now() - timedelta(days=91))
+    ask(administrator_client, q=QUESTION)
+    assert reviewer_client.get(reverse("lab_comparison", args=[kept.pk])).status_code == 404
+
+
+def test_sandbox_puts_the_instruction_on_the_right(reviewer_client: Client, policies: Policies) -> None:
+    empty = fetch(reviewer_client, sandbox="1")
+    assert not LabComparison.objects.exists()
+    ask(reviewer_client, q=QUESTION, sandbox="1")
+
+    kept = LabComparison.objects.get()
+    assert kept.first["instruction"] == ""
+    assert kept.second["instruction"] in empty
+    assert "政策文件段落" in kept.second["instruction"]
+
+
+def test_gap_and_question_of_a_run_are_tried_by_number(reviewer_client: Client, policies: Policies) -> None:
+    gap = KnowledgeGap.objects.create(question="宠物医保")
+    settings, baseline = RetrievalSettings(rewrites="always"), RetrievalSettings(rewrites="none")
+    run = LabRun.objects.create(
+        name="a.csv", settings=settings.to_json(), baseline=baseline.to_json(), as_of="2026-01-01"
+    )
+    row = LabRow.objects.create(run=run, ordinal=1, question=QUESTION, category="complaint")
+    pages = [reviewer_client.get(reverse("lab_gaps")), reviewer_client.get(reverse("lab_run", args=[run.pk]))]
+
+    for page, field in zip(pages, (f'name="gap" value="{gap.pk}"', f'name="row" value="{row.pk}"'), strict=True):
+        assert field in page.content.decode()
+    reviewer_client.post(reverse("lab"), {"gap": gap.pk})
+    reviewer_client.post(reverse("lab"), {"row": row.pk})
+
+    of_row, of_gap = LabComparison.objects.all()
+    assert of_gap.question == "宠物医保"
+    assert (of_row.question, of_row.category, str(of_row.as_of)) == (QUESTION, "complaint", "2026-01-01")
+    assert (of_row.first["rewrites"], of_row.second["rewrites"]) == ("none", "always")
+    assert reviewer_client.post(reverse("lab"), {"row": "x"}).status_code == 404
 
 
 def test_neural_reranker_reads_the_instruction_and_is_advised_on(
@@ -122,18 +216,19 @@ def test_movements_are_marked_against_the_left(reviewer_client: Client, policies
 
 
 def test_wrong_settings_are_said_and_kept(reviewer_client: Client, policies: Policies) -> None:
-    response = reviewer_client.get(reverse("lab"), {"q": QUESTION, "b-gap_base_threshold": "-3"})
+    response = ask(reviewer_client, q=QUESTION, **{"b-gap_base_threshold": "-3"})
 
     page = response.content.decode()
     assert response.status_code == 400
     assert "分差阈值应在 0 与 100 之间" in page
     assert QUESTION in page
-    assert reviewer_client.get(reverse("lab"), {"q": QUESTION, "b-index": "nothing"}).status_code == 400
+    assert ask(reviewer_client, q=QUESTION, **{"b-index": "nothing"}).status_code == 400
+    assert not LabComparison.objects.exists()
 
 
 def test_search_engine_that_is_away_is_said_in_place(reviewer_client: Client, settings: Settings) -> None:
     settings.SEARCH_URL = "file:///nonexistent/index"
-    response = reviewer_client.get(reverse("lab"), {"q": QUESTION})
+    response = ask(reviewer_client, q=QUESTION)
 
     assert response.status_code == 503
     assert "检索服务暂时不可用" in response.content.decode()
@@ -145,11 +240,12 @@ def test_nothing_found_is_said(reviewer_client: Client, policies: Policies) -> N
 
 
 def test_instruction_is_saved_as_template(administrator_client: Client, reviewer_client: Client) -> None:
-    sent = {"key": "deadline", "label": "办理期限", "text": "找出写明期限的条文", "query": "q=a&b-template=deadline"}
+    kept = keep_comparison(question="几天办完", first=LIVE, second=LIVE, by=make_user())
+    sent = {"key": "deadline", "label": "办理期限", "text": "找出写明期限的条文", "comparison": str(kept.pk)}
     assert reviewer_client.post(reverse("lab_instructions"), sent).status_code == 403
     response = administrator_client.post(reverse("lab_instructions"), sent)
 
-    assert response["Location"] == f"{reverse('lab')}?q=a&b-template=deadline"
+    assert response["Location"] == reverse("lab_comparison", args=[kept.pk])
     assert InstructionTemplate.objects.get(key="deadline").text == "找出写明期限的条文"
     assert "办理期限" in fetch(reviewer_client)
     wrong = administrator_client.post(reverse("lab_instructions"), {**sent, "key": "期限"})

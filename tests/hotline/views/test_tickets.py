@@ -57,6 +57,18 @@ def test_an_external_number_that_looks_like_a_telephone_number_is_found(agent_cl
     assert "加装电梯补贴多少" in fetch(agent_client, q="13812345678")
 
 
+def test_what_is_sought_is_posted_and_masked_in_the_address(agent_client: Client) -> None:
+    open_ticket(question="加装电梯补贴多少", by=None, caller="13812345678")
+    make_ticket("另一件", external_id="13900001111")
+
+    found = agent_client.post(reverse("tickets"), {"q": "13812345678", "state": "open"}, follow=True)
+    by_number = agent_client.post(reverse("tickets"), {"q": "13900001111"}, follow=True)
+
+    assert found.redirect_chain == [("/tickets/?q=138%2A%2A%2A%2A5678&state=open", 302)]
+    assert "加装电梯补贴多少" in found.content.decode()
+    assert "另一件" in by_number.content.decode()
+
+
 def test_it_filters_by_state(agent_client: Client) -> None:
     make_ticket("已经结束的", state="closed")
     make_ticket("还在处理的")
