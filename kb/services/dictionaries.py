@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
+from django.db.models import CharField, Value
+from django.db.models.functions import Cast, Concat
 
 from kb import indexing
 from kb.dictionary_kinds import SEGMENTED, EntryValues, build_rules
@@ -14,10 +16,11 @@ from kb.errors import KnowledgeError, WrongVersionState
 from kb.live_dictionaries import expire_live_rules, load_entries, load_segmentation_dictionary
 from kb.models import DictionaryChange, DictionaryDraft, DictionaryEntry, DictionaryRelease, IndexVersion
 from kb.services.builtin_dictionaries import read_builtin_entries
-from kb.services.dictionary_drafts import BATCH, digest_drafts
+from kb.services.dictionary_drafts import BATCH, digest_drafts, drop_drafts
 
 Action = DictionaryDraft.Action
 Origin = DictionaryRelease.Origin
+EntryState = tuple[DictionaryEntry, Mapping[str, Any], AbstractBaseUser | None]
 STORED = (*EntryValues._fields, "is_live", "is_builtin")
 
 
@@ -35,16 +38,17 @@ def release_drafts(
     Raises WrongVersionState where they have changed since, KnowledgeError where two of them are for the same word.
     """
     _lock()
-    drafts = list(DictionaryDraft.objects.select_related("entry", "by").order_by("pk"))
+    locked = DictionaryDraft.objects.select_for_update(of=("self",)).order_by("pk")
+    drafts = list(locked.select_related("entry", "by"))
     if not drafts:
         raise KnowledgeError("没有待生效的草稿。", code="no_drafts")
-    if digest_drafts() != drafts_sha256:
+    if digest_drafts(drafts) != drafts_sha256:
         raise WrongVersionState("草稿在这期间有变化，请重新试用后再生效。")
     release = DictionaryRelease.objects.create(  # type: ignore[misc]
         by=by, note=note[:500], comparison=dict(comparison or {}), is_override=is_override
     )
     states = [(draft.entry or DictionaryEntry(), _state_of(draft), draft.by) for draft in drafts]
-    DictionaryDraft.objects.all().delete()
+    drop_drafts(drafts=[draft.pk for draft in drafts])  # one that came meanwhile stays a draft
     _apply(release, states)
     return _finish(release)
 
@@ -62,6 +66,7 @@ def restore_release(*, release: DictionaryRelease, by: AbstractBaseUser | None, 
         wanted[change.entry_id] = change.before
     entries = DictionaryEntry.objects.in_bulk(wanted)
     states = [(entries[pk], before or {"is_live": False}, by) for pk, before in wanted.items()]
+    states = _give_way(states)
     changed = [(entry, state, who) for entry, state, who in states if {**_snapshot(entry), **state} != _snapshot(entry)]
     if not changed:
         raise KnowledgeError(f"现在的词典与第 {release.pk} 版相同。", code="nothing_to_restore")
@@ -93,7 +98,7 @@ def sync_builtin_entries(*, by: AbstractBaseUser | None = None) -> DictionaryRel
 
 def _compare_builtin(
     wanted: Mapping[str, EntryValues],
-) -> Iterable[tuple[DictionaryEntry, Mapping[str, Any], AbstractBaseUser | None]]:
+) -> Iterable[EntryState]:
     """What differs between the product's rows and those of them that nobody has changed."""
     entries = list(DictionaryEntry.objects.all())
     known = {entry.builtin_key: entry for entry in entries if entry.builtin_key}
@@ -111,12 +116,29 @@ def _compare_builtin(
 
 
 def _lock() -> None:
-    """One release after the other, so that numbers rise in the order in which they are committed."""
-    list(DictionaryRelease.objects.select_for_update().order_by("-pk").values_list("pk")[:1])
+    """One release after the other, so that numbers rise in the order in which they are committed: the first release's
+    row is the lock.
+    """
+    list(DictionaryRelease.objects.select_for_update().order_by("pk").values_list("pk")[:1])
 
 
 def _state_of(draft: DictionaryDraft) -> dict[str, Any]:
     return {**draft.values, "is_live": draft.action != Action.RETIRE, "is_builtin": False}
+
+
+def _give_way(states: Sequence[EntryState]) -> list[EntryState]:
+    """An entry that came after the release and bears a word that another had then is retired under another name."""
+    taken = {
+        EntryValues(**{name: state[name] for name in EntryValues._fields}).key
+        for _, state, _ in states
+        if "text" in state
+    }
+    return [
+        (entry, {**state, "text": f"{entry.text[:80]}（停用{entry.pk}）"}, by)
+        if "text" not in state and EntryValues(**entry.values).key in taken
+        else (entry, state, by)
+        for entry, state, by in states
+    ]
 
 
 def _snapshot(entry: DictionaryEntry) -> dict[str, Any]:
@@ -125,7 +147,7 @@ def _snapshot(entry: DictionaryEntry) -> dict[str, Any]:
 
 def _apply(
     release: DictionaryRelease,
-    states: Iterable[tuple[DictionaryEntry, Mapping[str, Any], AbstractBaseUser | None]],
+    states: Iterable[EntryState],
     *,
     with_history: bool = True,
 ) -> None:
@@ -140,14 +162,23 @@ def _apply(
         entry.updated_by = by  # type: ignore[assignment]
         (known if entry.pk else new).append(entry)
         changes.append(DictionaryChange(release=release, entry=entry, before=before, after=_snapshot(entry), by=by))  # type: ignore[misc]
+    renamed = [change.entry_id for change in changes if change.before and change.before["text"] != change.after["text"]]
     try:
         with transaction.atomic():
+            _park_texts(renamed)
             DictionaryEntry.objects.bulk_update(known, [*STORED, "updated_by"], batch_size=BATCH)
             DictionaryEntry.objects.bulk_create(new, batch_size=BATCH)
     except IntegrityError as error:
         raise KnowledgeError("两条草稿是同一个词，请改掉一条再生效。", code="entry_known", status=409) from error
     if with_history:
         DictionaryChange.objects.bulk_create(changes, batch_size=BATCH)
+
+
+def _park_texts(entry_ids: Sequence[int]) -> None:
+    """Words may change hands, and both databases look at each row in turn: nobody bears a word meanwhile."""
+    for start in range(0, len(entry_ids), BATCH):
+        rows = DictionaryEntry.objects.filter(pk__in=entry_ids[start : start + BATCH])
+        rows.update(text=Concat(Value("…"), Cast("pk", CharField())))
 
 
 def _finish(release: DictionaryRelease) -> DictionaryRelease:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -102,8 +103,11 @@ def draft_retirement(*, entry: DictionaryEntry, by: AbstractBaseUser | None) -> 
 
 def drop_drafts(*, drafts: Iterable[int] | None = None) -> int:
     """Throw drafts away (None: all of them). Returns how many there were."""
-    rows = DictionaryDraft.objects.all() if drafts is None else DictionaryDraft.objects.filter(pk__in=list(drafts))
-    return rows.delete()[0]
+    if drafts is None:
+        return DictionaryDraft.objects.all().delete()[0]
+    wanted = list(drafts)
+    batches = [wanted[start : start + BATCH] for start in range(0, len(wanted), BATCH)]
+    return sum(DictionaryDraft.objects.filter(pk__in=batch).delete()[0] for batch in batches)
 
 
 @transaction.atomic
@@ -131,12 +135,14 @@ def import_drafts(
     return ImportOutcome(len(added), len(changed), unchanged, tuple(refusals))
 
 
-def digest_drafts() -> str:
-    """Which drafts there are: equal drafts give an equal SHA-256; empty without any."""
-    rows = DictionaryDraft.objects.order_by("pk").values_list("action", "entry", *EntryValues._fields)
+def digest_drafts(drafts: Iterable[DictionaryDraft] | None = None) -> str:
+    """Which drafts there are (None: in the database), by id: equal ones give an equal SHA-256; empty without any."""
+    fields = ("action", "entry_id", *EntryValues._fields)
+    stored = DictionaryDraft.objects.order_by("pk").values_list(*fields).iterator(chunk_size=5000)
+    rows = stored if drafts is None else map(attrgetter(*fields), drafts)
     digest = hashlib.sha256()
     count = 0
-    for count, row in enumerate(rows.iterator(chunk_size=5000), start=1):  # noqa: B007
+    for count, row in enumerate(rows, start=1):  # noqa: B007
         digest.update("\t".join(map(str, row)).encode() + b"\n")
     return digest.hexdigest() if count else ""
 

@@ -171,6 +171,57 @@ def test_an_earlier_release_is_restored_as_a_release_of_its_own(released: Dictio
         restore_release(release=made, by=by)
 
 
+def test_a_word_that_changed_hands_is_restored_to_its_first_entry(released: DictionaryRelease, by: User) -> None:
+    entry = find_entry("公租房")
+    draft_change(entry=entry, values={"text": "公租屋", "other": "公共租赁住房"}, by=by)
+    go_live(by)
+    draft_new_entry(values={"kind": "abbreviation", "text": "公租房", "other": "公共租赁房屋"}, by=by)
+    go_live(by)
+    newer = find_entry("公租房")
+
+    restored = restore_release(release=released, by=by)
+
+    entry.refresh_from_db()
+    newer.refresh_from_db()
+    assert (entry.text, entry.is_live, newer.is_live) == ("公租房", True, False)
+    later = DictionaryRelease.objects.get(pk=restored.pk - 1)
+    restore_release(release=later, by=by)
+    assert find_entry("公租房") == newer
+    assert find_entry("公租屋") == entry
+
+
+def test_words_can_be_exchanged_in_one_release(released: DictionaryRelease, by: User) -> None:
+    draft_new_entry(values={"kind": "abbreviation", "text": "社保", "other": "社会保险"}, by=by)
+    go_live(by)
+    one, two = find_entry("公租房"), find_entry("社保")
+    for entry, text in ((one, "甲"), (two, "公租房")):
+        DictionaryDraft.objects.create(**{**entry.values, "text": text}, action="change", entry=entry, by=by)
+    DictionaryDraft.objects.filter(text="甲").update(text="社保")
+
+    go_live(by)
+
+    one.refresh_from_db()
+    two.refresh_from_db()
+    assert (one.text, two.text) == ("社保", "公租房")
+
+
+def test_what_is_drafted_while_others_go_live_stays_a_draft(
+    released: DictionaryRelease, by: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft_new_entry(values=SYNONYM, by=by)
+    seen = digest_drafts()
+    digest = dictionaries.digest_drafts
+
+    def draft_meanwhile(drafts: list[DictionaryDraft]) -> str:
+        draft_new_entry(values={"kind": "term", "text": "免申即享"}, by=by)
+        return digest(drafts)
+
+    monkeypatch.setattr(dictionaries, "digest_drafts", draft_meanwhile)
+    release_drafts(by=by, drafts_sha256=seen)
+
+    assert list(DictionaryDraft.objects.values_list("text", flat=True)) == ["免申即享"]
+
+
 def test_an_upgrade_changes_what_nobody_has_changed(
     released: DictionaryRelease, by: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
