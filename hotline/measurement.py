@@ -123,7 +123,7 @@ def measure_batches(
     size: int | None = None,
 ) -> Iterator[list[MeasuredRow]]:
     """The rows of one batch of `size` after another, in order, each batch reranked at once. As `measure` otherwise."""
-    source = CandidateSource()
+    source = CandidateSource(departments)
     if settings.reranker == "configured":
         reranker = reranker or get_reranker()
     size = size or max(1, configured.RERANK_BATCH_LOOKUPS)

@@ -27,7 +27,7 @@ from kb.models import DocumentVersion, Passage
 from kb.query_understanding import NamedPlace, Rules
 from kb.retrieval import DocumentHit
 from kb.search.types import SearchFilter
-from kb.selectors import load_passages
+from kb.selectors import load_passages, readable_versions
 from reranking.score_gap import Decision
 from reranking.types import Candidate, Ranking, RankingRequest, Reranker, RerankerError, RerankerInfo
 
@@ -88,15 +88,20 @@ class Trial:
 
 @dataclass(slots=True)
 class CandidateSource:
-    """Documents' texts from the database, kept between questions."""
+    """Documents' texts from the database, kept between questions.
 
+    An index that is not live is not kept up to date: whether the `departments` may read a version (None: any that is
+    published) is asked of the database.
+    """
+
+    departments: tuple[str, ...] | None = None
     versions: dict[int, DocumentVersion] = field(default_factory=dict)
     passages: dict[int, Passage] = field(default_factory=dict)
 
     def load(
         self, documents: Sequence[DocumentHit], question: str, rules: Rules
     ) -> list[tuple[DocumentHit, Candidate]]:
-        """In first-stage order. A version or passage that left the database since it was indexed is left out."""
+        """In first-stage order. What was withdrawn, restricted or deleted since it was indexed is left out."""
         self._fetch(documents)
         asked_places = find_asked_places(question, rules)
         return [
@@ -109,9 +114,10 @@ class CandidateSource:
         if len(self.versions) > KEPT_VERSIONS:
             self.versions.clear()
             self.passages.clear()
-        versions = DocumentVersion.objects.defer("page_starts", "warnings")
+        versions = readable_versions(departments=self.departments).defer("page_starts", "warnings")
         self.versions |= versions.in_bulk([hit.version_id for hit in documents if hit.version_id not in self.versions])
-        wanted = (item.passage_id for hit in documents for item in hit.passages)
+        readable = (hit for hit in documents if hit.version_id in self.versions)
+        wanted = (item.passage_id for hit in readable for item in hit.passages)
         self.passages |= load_passages(passage_id for passage_id in wanted if passage_id not in self.passages)
 
     def _build(self, hit: DocumentHit, asked_places: Sequence[NamedPlace], rules: Rules) -> Candidate:
@@ -195,10 +201,10 @@ def run_trials(
 ) -> list[Trial]:
     """As `run_trial`, the questions reranked as one batch, in `latency_budget` seconds where it is given.
 
-    `source` keeps texts from one batch to the next.
+    `source`, made for the same departments, keeps texts from one batch to the next.
     """
     chosen = choose_reranker(settings, reranker)
-    source = source or CandidateSource()
+    source = source or CandidateSource(departments)
     search_filter = SearchFilter(as_of=as_of, departments=departments)
     found = [_find(question, settings, search_filter, rules, source) for question in questions]
     began = time.perf_counter()

@@ -9,6 +9,7 @@ from pytest_django import Settings
 
 from hotline import first_stage
 from hotline.errors import EmptyQuestion, SearchUnavailable, UnknownIndex
+from hotline.measurement import LabelledQuestion, measure
 from hotline.models import Lookup, RerankJob
 from hotline.retrieval_settings import RetrievalSettings
 from hotline.semantic_recall import SEMANTIC_UNAVAILABLE, SemanticRecall
@@ -19,7 +20,7 @@ from hotline.trials import Trial, run_trial
 from kb import indexing
 from kb.models import Department, DocumentVersion
 from kb.query_understanding.rules import Place, Rewording, Rules
-from kb.services.versions import correct_metadata
+from kb.services.versions import correct_metadata, withdraw_version
 from reranking.types import Candidate
 from tests.hotline.conftest import FakeReranker
 
@@ -136,6 +137,22 @@ def test_what_is_not_for_the_reader_is_not_found(policies: Policies) -> None:
 
     trial = run_trial(QUESTION, RetrievalSettings(), as_of=TODAY, departments=())
     assert policies["leak"].pk not in [document.version_id for document in trial.documents]
+
+
+@pytest.mark.parametrize("departments", [(), None])
+def test_what_was_restricted_or_withdrawn_since_the_index_was_built_is_not_shown(
+    policies: Policies, departments: tuple[str, ...] | None
+) -> None:
+    inside = Department.objects.create(code="housing", name="住建局")
+    correct_metadata(version=policies["leak"], changes={"departments": [inside]}, by=None)
+    withdraw_version(version=policies["lift"], by=None)  # the index hears of neither, as one that is not live
+
+    trial = run_trial(QUESTION, RetrievalSettings(), as_of=TODAY, departments=departments)
+    _, rows = measure([LabelledQuestion(QUESTION)], RetrievalSettings(), as_of=TODAY, departments=departments)
+
+    readable = {policies[name].document_id for name in (["rent"] if departments == () else ["rent", "leak"])}
+    assert {document.document_id for document in trial.documents} == readable
+    assert set(rows[0].order) == readable
 
 
 def test_unusable_question_or_index_is_refused(policies: Policies) -> None:
