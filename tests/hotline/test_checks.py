@@ -5,16 +5,26 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from celery.signals import worker_init
+from django.core.cache import cache
 from pytest_django import Settings
 from rest_framework.throttling import SimpleRateThrottle
 
 from hotline.checks import DTYPES, RATE, check_settings
-from hotline.rerankers import find_disagreement, publish_status
+from hotline.rerankers import STATUS_KEY, find_disagreement, publish_status
+
+
+@pytest.fixture(autouse=True)
+def _nothing_published() -> Iterator[None]:
+    """Other tests' workers have said what ranks."""
+    cache.delete(STATUS_KEY)
+    yield
+    cache.delete(STATUS_KEY)
 
 
 def found() -> set[str]:
