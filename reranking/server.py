@@ -71,6 +71,9 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("模型")
     group.add_argument("--model-path", default="", help="模型目录或仓库名；不给则只用词汇重排")
     group.add_argument("--require-model", action="store_true", help="模型不可用时退出，而不是退回词汇重排")
+    group.add_argument(
+        "--lexical-ok", action="store_true", help="由词法重排代替时，无法注明此事的格式（tei、/v1/score）也照常作答"
+    )
     group.add_argument("--embedding-model", default="", help="嵌入模型目录或仓库名；给了才有 /v1/embeddings，须能装载")
     group.add_argument("--source", default="auto", choices=["auto", "folder", "huggingface", "modelscope"])
     group.add_argument("--device", default="auto", help="auto、cuda、cuda:0 或 cpu")
@@ -150,6 +153,7 @@ def make_server_options(options: argparse.Namespace) -> ServerOptions:
         max_batch=options.max_batch,
         api_key=os.environ.get(API_KEY_VARIABLE) or None,
         shutdown_seconds=options.shutdown_seconds,
+        lexical_ok=options.lexical_ok,
     )
 
 

@@ -23,7 +23,7 @@ from reranking.server_embedding import EmbeddingsBody, EmbeddingService
 from reranking.server_errors import EXCEPTION_HANDLERS, ApiError, describe_error
 from reranking.server_metrics import Metrics, MetricsMiddleware
 from reranking.server_queue import BatchingQueue
-from reranking.server_schemas import Limits, RerankBody, V1RerankBody, V1ScoreBody, parse_rerank
+from reranking.server_schemas import Limits, RerankBody, V1RerankBody, V1ScoreBody, parse_rerank, refuse_uncalibrated
 from reranking.types import Ranking, RankingRequest, Reranker
 
 CLIENT_CLOSED_REQUEST = 499
@@ -31,7 +31,10 @@ CLIENT_CLOSED_REQUEST = 499
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """`window` and `shutdown_seconds` in seconds; `max_waiting` and `max_batch` in documents."""
+    """`window` and `shutdown_seconds` in seconds; `max_waiting` and `max_batch` in documents.
+
+    `lexical_ok`: lexical scores are given out in shapes, too, that cannot say that they are no model's.
+    """
 
     limits: Limits = field(default_factory=Limits)
     window: float = 0.003
@@ -39,6 +42,7 @@ class ServerOptions:
     max_batch: int = 500
     api_key: str | None = field(default=None, repr=False)
     shutdown_seconds: float = 30.0
+    lexical_ok: bool = False
 
 
 class RerankService:
@@ -137,6 +141,8 @@ async def answer(request: Request, *, parse: Callable[[Any], RerankBody]) -> Res
         service.authorize(request)
         body = parse(await read_json(request, service.options.limits.body_bytes))
         rankings = await service.rank(request, body.to_requests())
+        if not service.options.lexical_ok:
+            refuse_uncalibrated(body, rankings)
         return JSONResponse(body.to_answer(rankings))
     except Exception as error:
         return describe_error(error).to_response()

@@ -11,12 +11,12 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
-from reranking.server_errors import ApiError
-from reranking.types import Candidate, Ranking, RankingRequest, ScoredPassage
+from reranking.server_errors import SECONDS_UNTIL_RETRY, ApiError
+from reranking.types import Candidate, Ranking, RankingRequest, RerankerUnavailable, ScoredPassage
 
 CHARACTERS_PER_TOKEN = 1.67  # Chinese policy text with Qwen's vocabulary
 
@@ -52,6 +52,9 @@ class RerankBody(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     instruction: str | None = Field(default=None, max_length=4_000)
+
+    # Whether an answer says who ranked. Where it does not, scores without a zero would pass for the model's.
+    names_reranker: ClassVar[bool] = True
 
     def to_requests(self) -> list[RankingRequest]:
         raise NotImplementedError
@@ -127,6 +130,8 @@ class TeiBody(RerankBody):
 
     `raw_scores` asks for log-odds. `truncate: false` refuses what would be cut.
     """
+
+    names_reranker: ClassVar[bool] = False
 
     query: str
     texts: list[str]
@@ -204,6 +209,8 @@ class V1ScoreBody(RerankBody):
 
     One first text is scored against all second ones; as many first as second are scored in pairs.
     """
+
+    names_reranker: ClassVar[bool] = False
 
     model: str | None = None
     text_1: list[str]
@@ -290,6 +297,14 @@ def _number_texts(texts: Sequence[str]) -> list[Candidate]:
 def _count_characters(candidate: Candidate) -> int:
     texts = (candidate.title, candidate.document_number, candidate.text, *candidate.passages, candidate.document_text)
     return sum(map(len, texts))
+
+
+def refuse_uncalibrated(body: RerankBody, rankings: Sequence[Ranking]) -> None:
+    """Raises ApiError where a lesser reranker stood in for the model and the shape of the answer cannot say so."""
+    if not body.names_reranker and not all(ranking.info.calibrated for ranking in rankings):
+        raise ApiError(
+            503, RerankerUnavailable.code, "重排模型暂不可用，此格式无法注明由谁代替", retry_after=SECONDS_UNTIL_RETRY
+        )
 
 
 def _require_complete(rankings: Sequence[Ranking]) -> list[ScoredPassage]:

@@ -63,6 +63,8 @@ def test_arguments_reach_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
     options = make_server_options(parse_arguments(arguments))
 
     assert options.window == 0.005
+    assert options.lexical_ok is False
+    assert make_server_options(parse_arguments(["--lexical-ok"])).lexical_ok is True
     assert (options.max_batch, options.max_waiting, options.limits.documents) == (64, 128, 50)
     assert options.api_key == "key-1"
     assert "key-1" not in repr(options)

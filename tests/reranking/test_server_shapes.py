@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
-from reranking.types import sigmoid
-from tests.reranking.serving import LOG_ODDS, ORDER, QUERY, TEXTS, FakeReranker, make_documents, read_error, serve
+from reranking.server_app import ServerOptions
+from reranking.types import RerankerInfo, sigmoid
+from tests.reranking.serving import (
+    FAKE_INFO,
+    LOG_ODDS,
+    ORDER,
+    QUERY,
+    TEXTS,
+    FakeReranker,
+    make_documents,
+    read_error,
+    serve,
+)
 
 
 @pytest.fixture
@@ -100,6 +112,42 @@ class TestHotlineShape:
         response = client.post("/rerank", json={"query": QUERY, "documents": documents})
 
         assert read_error(response) == (422, "invalid_request")
+
+
+class Lesser(FakeReranker):
+    """As a lexical reranker that stands in for the model: its scores have no zero."""
+
+    @property
+    def info(self) -> RerankerInfo:
+        return replace(FAKE_INFO, calibrated=False)
+
+
+class TestScoresWithoutAZero:
+    BODIES = (("/rerank", {"query": QUERY, "texts": TEXTS}), ("/v1/score", {"text_1": QUERY, "text_2": TEXTS}))
+
+    @pytest.mark.parametrize(("path", "body"), BODIES)
+    def test_are_not_given_out_where_the_answer_cannot_say_so(self, path: str, body: dict[str, Any]) -> None:
+        with serve(Lesser()) as url:
+            response = httpx.post(f"{url}{path}", json=body, timeout=20)
+
+        assert read_error(response) == (503, "reranker_unavailable")
+        assert int(response.headers["Retry-After"]) > 0
+
+    @pytest.mark.parametrize(("path", "body"), BODIES)
+    def test_are_given_out_when_the_operator_allows_it(self, path: str, body: dict[str, Any]) -> None:
+        with serve(Lesser(), ServerOptions(lexical_ok=True)) as url:
+            assert httpx.post(f"{url}{path}", json=body, timeout=20).status_code == 200
+
+    @pytest.mark.parametrize("path", ["/rerank", "/v1/rerank"])
+    def test_are_given_out_where_the_answer_says_who_ranked(self, path: str) -> None:
+        with serve(Lesser()) as url:
+            body = {"query": QUERY, "documents": make_documents()}
+            if path == "/v1/rerank":
+                body["documents"] = TEXTS
+            response = httpx.post(f"{url}{path}", json=body, timeout=20)
+
+        assert response.status_code == 200
+        assert response.json()["reranker"]["calibrated"] is False
 
 
 class TestTeiShape:
