@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.utils import timezone
 
+from hotline.errors import DeskError
+from hotline.labels import NOTICES, REASONS, name_codes
 from hotline.measurement import MEASURES, Figures, LabelledQuestion, MeasuredRow, measure
 from hotline.models import GoldenQuestion, User
 from hotline.retrieval_settings import RetrievalSettings
@@ -24,7 +26,21 @@ CHANGED_ROWS = 200  # kept of those whose right policy moved, the worst falls fi
 ANSWER_SECONDS = 120.0  # for a batch of questions, from a neural reranker's worker
 NOT_FOUND = 10_000  # a place behind all
 _SMALLEST_FALL = 1e-6
+DEGRADED = ("reranker_unavailable", "partial_rerank", "fell_back", "semantic_unavailable")
+"""Notices of a question that was not asked as the settings say: what it found says nothing of them."""
 Progress = Callable[[int], None]
+
+
+class DegradedComparison(DeskError):
+    """Something was away or too slow while the questions were asked; to be compared again."""
+
+    code = "comparison_degraded"
+    status = 503
+
+    def __init__(self, rows: Sequence[MeasuredRow]) -> None:
+        said = {name for row in rows for name in row.notices if name in DEGRADED}
+        reasons = "、".join(name_codes([name for name in DEGRADED if name in said], {**REASONS, **NOTICES}))
+        super().__init__(f"{len(rows)} 个标准问题没有正常问完（{reasons}），指标不能比较；恢复后请再比一次。")
 
 
 class Side(NamedTuple):
@@ -70,7 +86,7 @@ def compare_on_golden(
 ) -> GoldenComparison:
     """Every golden question asked twice, as of today. `on_progress` hears how many askings are done, of twice as many
 
-    as there are questions. `by` is named in the log. Raises SearchUnavailable, UnknownIndex.
+    as there are questions. `by` is named in the log. Raises SearchUnavailable, UnknownIndex, DegradedComparison.
     """
     questions = load_golden_questions()
     logger.info("user %s compares a change on %s golden questions", by.pk if by else None, len(questions))
@@ -90,6 +106,8 @@ def compare_on_golden(
                 on_progress=_shift(on_progress, done),
             )
         )
+        if degraded := [row for row in measured[-1][1] if not set(DEGRADED).isdisjoint(row.notices)]:
+            raise DegradedComparison(degraded)
     (figures_before, rows_before), (figures_after, rows_after) = measured
     return GoldenComparison(
         figures_before,

@@ -35,6 +35,8 @@ class MeasuredRow:
     """One question's outcome. `right_rank`: the place of the first right document, None where it is not found.
 
     `order`: the first SHOWN policies' ids. `error`: why the question could not be asked, empty where it was.
+
+    `notices`: what did not go as it should.
     """
 
     question: str
@@ -47,6 +49,7 @@ class MeasuredRow:
     reasons: tuple[str, ...]
     milliseconds: Mapping[str, float]
     error: str = ""
+    notices: tuple[str, ...] = ()
 
     @property
     def is_labelled(self) -> bool:
@@ -57,7 +60,8 @@ class MeasuredRow:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> MeasuredRow:
-        tuples = {name: tuple(data[name]) for name in ("right_document_ids", "order", "reasons")}
+        names = ("right_document_ids", "order", "reasons", "notices")
+        tuples = {name: tuple(data[name]) for name in names if name in data}
         return cls(**{**data, **tuples})
 
 
@@ -188,6 +192,7 @@ def _judge(question: LabelledQuestion, outcome: Trial | DeskError) -> MeasuredRo
         needs_review=outcome.decision.needs_review,
         reasons=outcome.decision.reasons,
         milliseconds=dict(outcome.milliseconds),
+        notices=outcome.notices,
     )
 
 

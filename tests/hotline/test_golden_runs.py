@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
@@ -18,6 +19,8 @@ from hotline.services import golden_runs
 from hotline.services.golden_questions import add_golden_question
 from hotline.services.live_settings import restore_settings, save_settings
 from kb.models import DocumentVersion
+from reranking.types import Ranking, RankingRequest
+from tests.hotline.conftest import FakeReranker
 
 pytestmark = pytest.mark.django_db
 
@@ -135,6 +138,50 @@ def test_comparison_that_fails_is_kept_and_tried_again(agent: User, monkeypatch:
     golden_runs.retry_run(run=run, by=agent)
     assert golden_runs.compare_waiting_runs() == 1
     assert get_live_settings() == STRICT
+
+
+@dataclass
+class FailingReranker(FakeReranker):
+    """Sound for the first side of a comparison; what goes wrong with the second one is in `trouble`."""
+
+    trouble: str = ""
+
+    def _rank(self, request: RankingRequest) -> Ranking:
+        notices = (self.trouble,) if len(self.calls) > 1 and self.trouble else ()
+        return replace(super()._rank(request), notices=notices)
+
+
+@pytest.mark.usefixtures("golden_questions")
+@pytest.mark.parametrize(
+    ("reranker", "said"),
+    [
+        (FailingReranker(is_down=True), "3 个标准问题没有正常问完（重排器不可用，以下为初筛次序）"),
+        (FailingReranker(trouble="partial_rerank"), "时间所限，只重排了一部分"),
+        (FailingReranker(trouble="fell_back"), "首选重排器不可用，已改用后备重排器"),
+        (FailingReranker(trouble="semantic_unavailable"), "语义召回不可用"),
+    ],
+)
+def test_questions_that_were_not_asked_as_they_should_measure_nothing(
+    agent: User, monkeypatch: pytest.MonkeyPatch, reranker: FailingReranker, said: str
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(golden, "_reach_reranker", lambda: reranker)
+        run = save_settings(settings=STRICT, note="", by=agent)
+
+    assert run.state == "failed"
+    assert said in run.error
+    assert get_live_settings() == RetrievalSettings()
+
+    golden_runs.retry_run(run=run, by=agent)
+    golden_runs.compare_waiting_runs()
+    assert get_live_settings() == STRICT
+
+
+@pytest.mark.usefixtures("golden_questions")
+def test_truncated_texts_are_no_trouble(agent: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(golden, "_reach_reranker", lambda: FailingReranker(trouble="truncated"))
+
+    assert save_settings(settings=STRICT, note="", by=agent).state in {"applied", "held"}
 
 
 @pytest.mark.usefixtures("golden_questions")
