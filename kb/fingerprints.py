@@ -20,8 +20,15 @@ from django.utils import timezone
 
 from kb.embedding import Embedder, EmbeddingFailed, embedded_text
 from kb.engine import get_vector_store
-from kb.index_comparison import Difference, build_entry, compare, fingerprint_of
-from kb.models import DocumentVersion, SemanticFingerprint
+from kb.index_comparison import (
+    Difference,
+    build_entry,
+    compare,
+    expected_fingerprints,
+    held_fingerprints,
+    load_for_comparison,
+)
+from kb.models import DocumentVersion, Passage, SemanticFingerprint
 from kb.search.types import VersionEntry
 from kb.search.vectors import Rows, VectorSpace, VectorStore, VersionVectors
 from kb.selectors import searchable_versions
@@ -92,18 +99,20 @@ def list_missing(space: VectorSpace, expected: dict[int, str] | None = None) -> 
     return sorted(expected.keys() - {pk for pk, key in done if expected.get(pk) == key})
 
 
-def list_spaces() -> list[VectorSpace]:
-    """Spaces of which the database has vectors."""
+def list_spaces(version_ids: Sequence[int] | None = None) -> list[VectorSpace]:
+    """Spaces of which the database has vectors, of these versions where they are given."""
     found = SemanticFingerprint.objects.filter(vectors__isnull=False)
+    if version_ids is not None:
+        found = found.filter(version_id__in=version_ids)
     pairs = found.order_by().values_list("embedder_revision", "dimension").distinct()
     return [VectorSpace(revision, dimension) for revision, dimension in sorted(pairs)]
 
 
 def sync_documents(document_ids: Sequence[int]) -> None:
     """Bring some documents' versions in all stores up to date. Embeds nothing. Raises SearchEngineError."""
-    for space in list_spaces():
+    every = list(DocumentVersion.objects.filter(document_id__in=document_ids).values_list("pk", flat=True))
+    for space in list_spaces(every):
         store = get_vector_store(space)
-        every = DocumentVersion.objects.filter(document_id__in=document_ids).values_list("pk", flat=True)
         found = list(_load_vectors(space, every))
         store.add(found)
         store.delete_versions(set(every) - {item.entry.version_id for item in found})
@@ -112,10 +121,8 @@ def sync_documents(document_ids: Sequence[int]) -> None:
 def reconcile_vectors(space: VectorSpace) -> Difference:
     """Make the store hold what the database has vectors for; gives what was repaired. Raises SearchEngineError."""
     store = get_vector_store(space)
-    expected = dict(_expected_fingerprints(space))
-    difference = compare(
-        expected, {item.version_id: f"{item.fingerprint}:{item.passage_count}" for item in store.scan_fingerprints()}
-    )
+    expected = dict(expected_fingerprints(_embedded_versions(space)))
+    difference = compare(expected, held_fingerprints(store.scan_fingerprints()))
     store.add(_load_vectors(space, [*difference.missing, *difference.outdated]))
     store.delete_versions(difference.surplus)
     if not difference.is_empty:
@@ -169,11 +176,18 @@ def embed_entries(
     return progress
 
 
-def _expected_keys() -> dict[int, str]:
-    """Version id to the key of what is to be embedded of it: title and passages."""
-    versions = searchable_versions().annotate(passage_count=Count("passages")).filter(passage_count__gt=0)
-    rows = versions.values_list("pk", "title", "text_sha256", "passage_scheme", "passage_count")
-    return {pk: hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest() for pk, *parts in rows.order_by("pk")}
+def _expected_keys(version_ids: Sequence[int] | None = None) -> dict[int, str]:
+    """Version id to the key of what is to be embedded of it; of these versions where they are given."""
+    versions = searchable_versions() if version_ids is None else searchable_versions().filter(pk__in=version_ids)
+    counted = versions.annotate(passage_count=Count("passages")).filter(passage_count__gt=0)
+    rows = counted.values_list("pk", "title", "text_sha256", "passage_scheme", "passage_count")
+    return {pk: _make_key(*parts) for pk, *parts in rows.order_by("pk")}
+
+
+def _make_key(title: str, text_sha256: str, passage_scheme: int, passage_count: int) -> str:
+    """Title and passages: dates, regions and departments may change without being embedded anew."""
+    parts = (title, text_sha256, str(passage_scheme), str(passage_count))
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
 
 def _finished(space: VectorSpace) -> QuerySet[SemanticFingerprint]:
@@ -183,9 +197,12 @@ def _finished(space: VectorSpace) -> QuerySet[SemanticFingerprint]:
 
 
 def _split_by_passages(version_ids: Sequence[int]) -> Iterator[list[int]]:
-    versions = searchable_versions().order_by().annotate(passage_count=Count("passages"))
-    counts = dict(versions.values_list("pk", "passage_count"))
-    return _split_by_size(version_ids, [counts.get(pk, 0) for pk in version_ids], BATCH_PASSAGES)
+    """Their passages are counted as the batches are asked for."""
+    for start in range(0, len(version_ids), BATCH_VERSIONS):
+        ids = version_ids[start : start + BATCH_VERSIONS]
+        passages = Passage.objects.filter(version_id__in=ids).order_by().values_list("version_id")
+        counts = dict(passages.annotate(count=Count("pk")))
+        yield from _split_by_size(ids, [counts.get(pk, 0) for pk in ids], BATCH_PASSAGES)
 
 
 def _split_by_size(items: Sequence[int], sizes: Sequence[int], most: int) -> Iterator[list[int]]:
@@ -278,32 +295,25 @@ def unpack_rows(data: bytes | memoryview, dimension: int) -> Rows:
     return scaled
 
 
-def _usable(space: VectorSpace, keys: dict[int, str]) -> Iterator[int]:
-    """Searchable versions whose vectors are of their present content."""
-    for pk, key in _finished(space).values_list("version_id", "content_key"):
-        if keys.get(pk) == key:
-            yield pk
-
-
-def _expected_fingerprints(space: VectorSpace) -> Iterator[tuple[int, str]]:
-    """Version id, and its fingerprint with the number of its passages, of what the store should hold."""
-    usable = set(_usable(space, _expected_keys()))
-    versions = searchable_versions().defer("text", "page_starts").annotate(passage_count=Count("passages"))
-    for version in versions.prefetch_related("departments").iterator(chunk_size=2000):
-        if version.pk in usable:
-            codes = [department.code for department in version.departments.all()]
-            yield version.pk, f"{fingerprint_of(version, codes, version.passage_count)}:{version.passage_count}"
+def _embedded_versions(space: VectorSpace) -> Iterator[DocumentVersion]:
+    """Those that the store should hold: searchable, with vectors of their present content."""
+    done = dict(_finished(space).values_list("version_id", "content_key"))
+    for version in load_for_comparison(searchable_versions()):
+        count: int = version.passage_count  # type: ignore[attr-defined]  # annotated
+        if done.get(version.pk) == _make_key(version.title, version.text_sha256, version.passage_scheme, count):
+            yield version
 
 
 def _load_vectors(space: VectorSpace, version_ids: Iterable[int]) -> Iterator[VersionVectors]:
-    """Those of the versions that are searchable and embedded as they are now."""
-    usable = set(_usable(space, _expected_keys()))
-    wanted = [pk for pk in version_ids if pk in usable]
+    """Those of the versions that are searchable and embedded as they are now. Reads nothing of other versions."""
+    wanted = list(version_ids)
     for start in range(0, len(wanted), BATCH_VERSIONS):
         batch = wanted[start : start + BATCH_VERSIONS]
-        stored = dict(_finished(space).filter(version_id__in=batch).values_list("version_id", "vectors"))
-        versions = searchable_versions().filter(pk__in=batch).defer("text")
+        keys = _expected_keys(batch)
+        rows = _finished(space).filter(version_id__in=batch).values_list("version_id", "content_key", "vectors")
+        stored = {pk: vectors for pk, key, vectors in rows if keys.get(pk) == key}
+        versions = searchable_versions().filter(pk__in=stored).defer("text")
         for version in versions.prefetch_related("passages", "departments").order_by("pk"):
-            rows = unpack_rows(stored[version.pk] or b"", space.dimension)
-            if len(rows) == len(version.passages.all()):
-                yield VersionVectors(build_entry(version), rows)
+            vectors = unpack_rows(stored[version.pk] or b"", space.dimension)
+            if len(vectors) == len(version.passages.all()):
+                yield VersionVectors(build_entry(version), vectors)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from django.db.models import Count, QuerySet
+
 from kb.models import DocumentVersion
-from kb.search.types import FIRST_DAY, LAST_DAY, PassageEntry, VersionEntry
+from kb.search.types import FIRST_DAY, LAST_DAY, IndexedVersion, PassageEntry, VersionEntry
 from kb.status import NO_END, in_force_interval
 
 
@@ -53,6 +55,29 @@ def fingerprint_of(version: DocumentVersion, departments: Iterable[str], passage
         str(version.document_id),
     )
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
+
+
+def expected_fingerprints(versions: Iterable[DocumentVersion]) -> Iterator[tuple[int, str]]:
+    """Version id and what `held_fingerprints` should say of it. Versions as `load_for_comparison` gives them."""
+    for version in versions:
+        codes = [department.code for department in version.departments.all()]
+        count: int = version.passage_count  # type: ignore[attr-defined]  # annotated
+        yield version.pk, _with_count(fingerprint_of(version, codes, count), count)
+
+
+def held_fingerprints(scanned: Iterable[IndexedVersion]) -> dict[int, str]:
+    """With the count, so that a version that was written in part is outdated."""
+    return {item.version_id: _with_count(item.fingerprint, item.passage_count) for item in scanned}
+
+
+def load_for_comparison(versions: QuerySet[DocumentVersion]) -> Iterator[DocumentVersion]:
+    """Without their texts, with the number of their passages as `passage_count`."""
+    counted = versions.defer("text", "page_starts", "warnings").annotate(passage_count=Count("passages"))
+    return counted.prefetch_related("departments").iterator(chunk_size=2000)
+
+
+def _with_count(fingerprint: str, passage_count: int) -> str:
+    return f"{fingerprint}:{passage_count}"
 
 
 def build_entry(version: DocumentVersion) -> VersionEntry:

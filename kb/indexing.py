@@ -11,13 +11,20 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Count, F, QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from kb import fingerprints, tasks
 from kb.engine import find_live_index, get_search_engine
 from kb.errors import ReindexRunning
-from kb.index_comparison import Difference, build_entry, compare, fingerprint_of
+from kb.index_comparison import (
+    Difference,
+    build_entry,
+    compare,
+    expected_fingerprints,
+    held_fingerprints,
+    load_for_comparison,
+)
 from kb.index_gate import ask_gate, find_approved, hold_index, list_superseded
 from kb.live_dictionaries import load_segmentation_dictionary
 from kb.models import DocumentVersion, IndexVersion, PolicyDocument
@@ -143,10 +150,8 @@ def activate_approved() -> IndexVersion | None:
 def check_index(*, name: str | None = None) -> Difference:
     """Read only: how the index differs from the database. Raises SearchEngineError."""
     engine = get_search_engine()
-    expected = dict(_expected_fingerprints())
-    scanned = engine.scan_fingerprints(name or engine.live_index())
-    # With the count, so that a version that was written in part is outdated.
-    return compare(expected, {item.version_id: f"{item.fingerprint}:{item.passage_count}" for item in scanned})
+    expected = dict(expected_fingerprints(load_for_comparison(searchable_versions())))
+    return compare(expected, held_fingerprints(engine.scan_fingerprints(name or engine.live_index())))
 
 
 def reconcile_index(*, name: str | None = None, on_batch: Callable[[], None] = lambda: None) -> Difference:
@@ -184,14 +189,6 @@ def _bring_live(engine: SearchEngine, index: IndexVersion) -> None:
     reconcile_index(name=index.name)
     _go_live(engine, index, revisions)
     reconcile_index(name=index.name)  # what changed between the comparison and the swap
-
-
-def _expected_fingerprints() -> Iterator[tuple[int, str]]:
-    """Version id, and its fingerprint with the number of its passages."""
-    versions = searchable_versions().defer("text", "page_starts").annotate(passage_count=Count("passages"))
-    for version in versions.prefetch_related("departments").iterator(chunk_size=2000):
-        codes = [department.code for department in version.departments.all()]
-        yield version.pk, f"{fingerprint_of(version, codes, version.passage_count)}:{version.passage_count}"
 
 
 def _rests(index: IndexVersion) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -183,6 +184,29 @@ def test_corrected_title_is_embedded_anew_and_until_then_not_found(
 
     assert {text.partition("\n")[0] for text in again.texts} == {"云岚市物业服务条例"}
     assert policies["leak"].pk in find(embedder, "漏水")
+
+
+def test_publishing_one_policy_reads_that_policy_alone(
+    policies: dict[str, DocumentVersion], embedder: FakeEmbedder, django_assert_max_num_queries: Any
+) -> None:
+    build_fingerprints(embedder)
+    with django_assert_max_num_queries(8) as captured:
+        fingerprints.sync_documents([policies["leak"].document_id])
+
+    reads = [query["sql"] for query in captured.captured_queries if query["sql"].startswith("SELECT")]
+    assert reads
+    assert [sql for sql in reads if " IN (" not in sql.replace("SELECT DISTINCT", "SELECT")] == []
+
+
+def test_building_reads_the_whole_corpus_twice_at_most(
+    policies: dict[str, DocumentVersion], embedder: FakeEmbedder, django_assert_max_num_queries: Any
+) -> None:
+    build_fingerprints(embedder)
+    with django_assert_max_num_queries(20) as captured:  # what is wanted, and at the end what the store should hold
+        build_fingerprints(embedder)
+
+    scans = [query["sql"] for query in captured.captured_queries if 'FROM "kb_documentversion"' in query["sql"]]
+    assert len([sql for sql in scans if " IN (" not in sql]) == 2
 
 
 def test_repealed_policy_is_filtered_without_being_embedded_again(
