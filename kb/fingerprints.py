@@ -181,7 +181,7 @@ def _expected_keys(version_ids: Sequence[int] | None = None) -> dict[int, str]:
     versions = searchable_versions() if version_ids is None else searchable_versions().filter(pk__in=version_ids)
     counted = versions.annotate(passage_count=Count("passages")).filter(passage_count__gt=0)
     rows = counted.values_list("pk", "title", "text_sha256", "passage_scheme", "passage_count")
-    return {pk: _make_key(*parts) for pk, *parts in rows.order_by("pk")}
+    return {pk: _make_key(title, text, scheme, count) for pk, title, text, scheme, count in rows.order_by("pk")}
 
 
 def _make_key(title: str, text_sha256: str, passage_scheme: int, passage_count: int) -> str:
