@@ -51,6 +51,7 @@ def _pass(run: GoldenRun) -> str:
 def _settle(run: GoldenRun, override: str) -> str:
     from hotline.lab_pages import FIGURES
     from hotline.labels import name_codes
+    from hotline.masking import mask_note
     from hotline.services.audit import record_event
 
     if not override.strip():
@@ -58,6 +59,6 @@ def _settle(run: GoldenRun, override: str) -> str:
         run.save()
         return run.error or f"标准问题的 {'、'.join(name_codes(run.fallen, FIGURES))} 下降。"
     with transaction.atomic():
-        run.override_note = override.strip()[:200]
+        run.override_note = mask_note(override, 200)
         record_event(action="golden_override", subject=run, by=None, note=run.override_note, fallen=run.fallen)
         return _pass(run)

@@ -49,6 +49,11 @@ def mask_personal_data(text: str) -> str:
     return text
 
 
+def mask_note(text: str, limit: int) -> str:
+    """What somebody wrote beside something, as it is stored: masked, trimmed, at most `limit` characters."""
+    return mask_personal_data(text.replace("\0", "").strip())[:limit]
+
+
 def _mask_once(text: str) -> str:
     parts, at = [], 0
     for found in find_personal_data(text):

@@ -12,6 +12,7 @@ from django.utils import timezone
 from hotline import tasks
 from hotline.dictionary_trials import try_drafts
 from hotline.errors import DeskError
+from hotline.masking import mask_note
 from hotline.models import User
 from hotline.services.audit import record_event
 from kb.live_dictionaries import read_release
@@ -23,6 +24,7 @@ from kb.tasks import enqueue
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=15)
+NOTE_LIMIT = 500
 State = DictionaryTrial.State
 
 
@@ -83,15 +85,16 @@ def put_live(*, by: User, drafts_sha256: str, note: str = "", is_override: bool 
     """
     trial = find_trial()
     hold = explain_hold(trial)
+    note = mask_note(note, NOTE_LIMIT)
     if hold and not is_override:
         raise ReleaseHeld(f"{hold}如仍要生效，请勾选并写明理由。")
-    if hold and not note.strip():
+    if hold and not note:
         raise ReleaseHeld("请写明仍要生效的理由。", code="reason_required")
     comparison = trial.comparison if trial and trial.state == State.DONE else {}
     release = release_drafts(
-        by=by, drafts_sha256=drafts_sha256, note=note.strip(), comparison=comparison, is_override=bool(hold)
+        by=by, drafts_sha256=drafts_sha256, note=note, comparison=comparison, is_override=bool(hold)
     )
-    record_event(action="dictionaries_released", subject=release, by=by, hold=hold, note=note.strip())
+    record_event(action="dictionaries_released", subject=release, by=by, hold=hold, note=note)
     return release
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.db import IntegrityError, transaction
 
 from hotline.errors import DeskError
+from hotline.masking import mask_note
 from hotline.models import GoldenQuestion, Lookup, Result, SecondaryReview, Ticket, User
 from hotline.models.golden import digest_of
 from hotline.question_files import read_questions
@@ -55,7 +56,7 @@ def add_golden_question(
                 question=question,
                 digest=digest_of(question),
                 category=category,
-                note=note.strip()[:NOTE_LIMIT],
+                note=mask_note(note, NOTE_LIMIT),
                 lookup=lookup,
                 added_by=by,
             )
@@ -74,7 +75,7 @@ def change_golden_question(
     row = GoldenQuestion.objects.select_for_update().get(pk=row.pk)
     row.question = clean_question(question)
     row.digest = digest_of(row.question)
-    row.category, row.note = category, note.strip()[:NOTE_LIMIT]
+    row.category, row.note = category, mask_note(note, NOTE_LIMIT)
     documents = _load_documents(document_ids)
     if GoldenQuestion.objects.filter(digest=row.digest).exclude(pk=row.pk).exists():
         raise DuplicateQuestion

@@ -16,6 +16,7 @@ from hotline.errors import DeskError, WrongState
 from hotline.golden import GoldenComparison, compare_on_golden
 from hotline.golden_changes import apply_change, describe_base, sides_of
 from hotline.live_settings import forget_live_values
+from hotline.masking import mask_note
 from hotline.models import GoldenQuestion, GoldenRun, User
 from hotline.services.audit import record_event
 from kb.index_gate import give_up_index
@@ -46,7 +47,7 @@ def propose_change(
         run = GoldenRun.objects.create(
             kind=kind,
             proposal={**proposal, "base": describe_base()},
-            note=note.strip()[:NOTE_LIMIT],
+            note=mask_note(note, NOTE_LIMIT),
             by=by,
             questions=questions,
         )
@@ -108,7 +109,7 @@ def beat(run: GoldenRun, done: int) -> bool:
 @transaction.atomic
 def override_run(*, run: GoldenRun, note: str, by: User) -> GoldenRun:
     """Make a held change live all the same. Raises DeskError without a reason, WrongState where it is not held."""
-    note = note.strip()[:NOTE_LIMIT]
+    note = mask_note(note, NOTE_LIMIT)
     if not note:
         raise DeskError("指标下降时放行，请写明理由。", code="note_required")
     run = _lock(run, State.HELD)

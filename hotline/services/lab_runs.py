@@ -21,6 +21,7 @@ from django.utils import timezone
 from hotline import tasks
 from hotline.errors import DeskError, WrongState
 from hotline.live_settings import get_live_settings
+from hotline.masking import mask_note
 from hotline.measurement import LabelledQuestion, MeasuredRow, add_up, measure_batches
 from hotline.models import APIKey, LabRow, LabRun, User
 from hotline.question_files import AskedRow, read_questions
@@ -39,7 +40,7 @@ SLICE_ROWS = 400
 LEASE = timedelta(minutes=3)
 MAX_ATTEMPTS = 3
 JUDGED_PLACES = 10  # a right policy that moves below them has not moved for anybody
-UNKNOWN_LIMIT = 500
+NAME_LIMIT, UNKNOWN_LIMIT = 200, 500
 State = LabRun.State
 Change = LabRow.Change
 
@@ -63,7 +64,7 @@ def create_run(
     departments = readable_departments(by, api_key)
     with transaction.atomic():
         run = LabRun.objects.create(
-            name=name[:200],
+            name=mask_note(name, NAME_LIMIT),
             settings=settings.to_json(),
             baseline=(get_live_settings() if baseline is None else baseline).to_json(),
             as_of=as_of or timezone.localdate(),
@@ -247,5 +248,5 @@ def _make_row(run: LabRun, ordinal: int, asked: AskedRow, found: dict[str, froze
         ordinal=ordinal,
         question=clean_question(asked.question),
         right_document_ids=right,
-        unknown_answers="；".join(unknown)[:UNKNOWN_LIMIT],
+        unknown_answers=mask_note("；".join(unknown), UNKNOWN_LIMIT),
     )
