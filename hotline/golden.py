@@ -120,7 +120,9 @@ def compare_on_golden(
 def load_golden_questions() -> list[LabelledQuestion]:
     """Oldest first."""
     rows = GoldenQuestion.objects.order_by("id").prefetch_related("documents")
-    return [LabelledQuestion(row.question, frozenset(item.pk for item in row.documents.all())) for row in rows]
+    return [
+        LabelledQuestion(row.question, frozenset(item.pk for item in row.documents.all()), row.category) for row in rows
+    ]
 
 
 def find_fallen(before: Figures, after: Figures) -> tuple[str, ...]:

@@ -15,6 +15,9 @@ def instruction_text(key: str) -> str | None:
     return own or (built_in.text if built_in else None)
 
 
-def find_instruction(value: str) -> str | None:
-    """What settings name: a template's text by its key, else a text of one's own; None for nothing."""
-    return instruction_text(value) or value or None
+def choose_instruction(value: str, category: str = "") -> str | None:
+    """What settings name (a template's text by its key, else a text of one's own), else the line of business's.
+
+    None: the reranker's default.
+    """
+    return instruction_text(value or category) or value or None

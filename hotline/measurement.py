@@ -24,10 +24,14 @@ SHOWN = 5  # documents of a question that its row keeps
 
 @dataclass(frozen=True, slots=True)
 class LabelledQuestion:
-    """A question with the policies any of which answers it; without any it is asked all the same."""
+    """A question with the policies any of which answers it; without any it is asked all the same.
+
+    `category`: the line of business, as of a ticket.
+    """
 
     text: str
     right_document_ids: frozenset[int] = frozenset()
+    category: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +171,7 @@ def judge_documents(order: Sequence[int], right: frozenset[int]) -> dict[str, fl
 def _ask(batch: Sequence[LabelledQuestion], settings: RetrievalSettings, **given: Any) -> Sequence[Trial | DeskError]:
     """A question that is refused (empty, too long) fails alone; a search engine that is away ends the run."""
     try:
-        return run_trials([question.text for question in batch], settings, **given)
+        return run_trials(batch, settings, **given)
     except DeskError as error:
         if error.status == 503 or error.code == "unknown_index":
             raise

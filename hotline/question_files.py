@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.conf import settings
 
 from hotline.errors import DeskError
+from hotline.models import Ticket
 from hotline.services.tickets import QUESTION_LIMIT
 from kb.errors import KnowledgeError
 from kb.parsing import ParseLimits, ParseRefused
@@ -26,6 +28,9 @@ _NUMBERS = ("发文字号", "文号", "documentnumber", "政策编号", "文件�
 _RIGHT = ("正确文件", "正确政策", "正确答案", "正确编号", "标准答案", "答案", "政策", "文件", "政策文件", "rightids")
 _IDS = ("docids", "docid", "documentids", "documentid")
 _ANSWER_NAMES = frozenset((*_TITLES, *_NUMBERS, *_RIGHT, *_IDS))
+_CATEGORY_NAMES = frozenset(("业务类型", "category"))
+_NOTE_NAMES = frozenset(("备注", "note"))
+_CATEGORIES = {normalise_name(str(name)): code for code, label in Ticket.Category.choices for name in (code, label)}
 _SEPARATORS = re.compile(r"[;；|\n]+")
 _PARTS_OF_PLAIN = re.compile(r"\t+")
 
@@ -38,10 +43,25 @@ class QuestionFileError(DeskError):
 
 @dataclass(frozen=True, slots=True)
 class AskedRow:
-    """A question and what the file names as its right policies: ids, titles or document numbers, as written."""
+    """A question and what the file names as its right policies: ids, titles or document numbers, as written.
+
+    `category`: the code of its line of business, "" for none or one that the desk does not know.
+    """
 
     question: str
     answers: tuple[str, ...] = ()
+    category: str = ""
+    note: str = ""
+
+
+class _Columns(NamedTuple):
+    """How many rows come before the first question, and which columns hold what; -1 for none."""
+
+    header_rows: int
+    question: int
+    answers: Sequence[int]
+    category: int = -1
+    note: int = -1
 
 
 def read_questions(name: str, data: bytes, *, fewest: int = FEWEST) -> list[AskedRow]:
@@ -93,25 +113,30 @@ def _read_text(data: bytes) -> Iterator[AskedRow]:
 
 
 def _read_rows(rows: Sequence[Sequence[str]]) -> Iterator[AskedRow]:
-    header, question_at, answers_at = _find_columns(rows)
-    for row in rows[header:]:
-        question = _cell(row, question_at)
+    columns = _find_columns(rows)
+    for row in rows[columns.header_rows :]:
+        question = _cell(row, columns.question)
         if question:
-            yield AskedRow(question, split_answers("\n".join(_cell(row, index) for index in answers_at)))
+            answers = split_answers("\n".join(_cell(row, index) for index in columns.answers))
+            category = _CATEGORIES.get(normalise_name(_cell(row, columns.category)), "")
+            yield AskedRow(question, answers, category, _cell(row, columns.note))
 
 
-def _find_columns(rows: Sequence[Sequence[str]]) -> tuple[int, int, list[int]]:
-    """How many rows come before the first question, and the columns of questions and of right policies.
-
-    Without a known header the first column holds questions and the second, where there is one, the policies.
-    """
+def _find_columns(rows: Sequence[Sequence[str]]) -> _Columns:
+    """Without a known header the first column holds questions and the second, where there is one, the policies."""
     for number, row in enumerate(rows[:HEADER_ROWS]):
         names = [normalise_name(cell) for cell in row]
-        question_at = next((index for index, name in enumerate(names) if name in _QUESTION_NAMES), None)
-        if question_at is not None:
-            return number + 1, question_at, [index for index, name in enumerate(names) if name in _ANSWER_NAMES]
-    return 0, 0, [1]
+        question_at = _find_column(names, _QUESTION_NAMES)
+        if question_at >= 0:
+            answers = [index for index, name in enumerate(names) if name in _ANSWER_NAMES]
+            category, note = _find_column(names, _CATEGORY_NAMES), _find_column(names, _NOTE_NAMES)
+            return _Columns(number + 1, question_at, answers, category, note)
+    return _Columns(0, 0, [1])
+
+
+def _find_column(names: Sequence[str], wanted: Collection[str]) -> int:
+    return next((index for index, name in enumerate(names) if name in wanted), -1)
 
 
 def _cell(row: Sequence[str], index: int) -> str:
-    return row[index].strip() if index < len(row) else ""
+    return row[index].strip() if 0 <= index < len(row) else ""

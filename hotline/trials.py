@@ -10,12 +10,13 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import NamedTuple, Protocol
 
 from django.conf import settings as configured
 
 from hotline.candidates import build_candidate, find_asked_places
 from hotline.first_stage import choose_wordings, find_documents
-from hotline.instructions import find_instruction
+from hotline.instructions import choose_instruction
 from hotline.rerankers import make_lexical_reranker
 from hotline.retrieval_settings import RetrievalSettings
 from hotline.review_policy import judge_lookup
@@ -137,11 +138,26 @@ class CandidateSource:
         )
 
 
+class Asked(Protocol):
+    """A question and the line of business of its ticket, "" for none."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def category(self) -> str: ...
+
+
+class Question(NamedTuple):
+    text: str
+    category: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class _Found:
     """A question as far as the first stage takes it."""
 
     question: str
+    category: str
     wordings: tuple[Wording, ...]
     index: str
     documents: tuple[tuple[DocumentHit, Candidate], ...]
@@ -166,18 +182,20 @@ def run_trial(
     settings: RetrievalSettings,
     *,
     as_of: date,
+    category: str = "",
     departments: tuple[str, ...] | None = None,
     rules: Rules | None = None,
     reranker: Reranker | None = None,
 ) -> Trial:
     """Writes nothing. `rules` None: the live ones. `departments` None: all documents may be found.
 
+    `category`: the line of business, whose instruction and threshold hold as they would for a ticket of it.
     `reranker` stands for the configured one; None: the lexical one here, a neural one in its worker. Where it fails
     the trial says so and keeps the first stage's order. Raises EmptyQuestion, QuestionTooLong, SearchUnavailable,
     UnknownIndex.
     """
     (trial,) = run_trials(
-        [question],
+        [Question(question, category)],
         settings,
         as_of=as_of,
         departments=departments,
@@ -189,7 +207,7 @@ def run_trial(
 
 
 def run_trials(
-    questions: Iterable[str],
+    questions: Iterable[Asked],
     settings: RetrievalSettings,
     *,
     as_of: date,
@@ -208,11 +226,17 @@ def run_trials(
     search_filter = SearchFilter(as_of=as_of, departments=departments)
     found = [_find(question, settings, search_filter, rules, source) for question in questions]
     began = time.perf_counter()
-    instruction = find_instruction(settings.instruction)
-    rankings = _rank(
-        chosen,
-        [RankingRequest(item.searched, item.candidates, instruction, latency_budget, item.variants) for item in found],
-    )
+    requests = [
+        RankingRequest(
+            item.searched,
+            item.candidates,
+            choose_instruction(settings.instruction, item.category),
+            latency_budget,
+            item.variants,
+        )
+        for item in found
+    ]
+    rankings = _rank(chosen, requests)
     share = _ms(time.perf_counter() - began) / (len(found) or 1)
     return [
         _finish(item, settings, ranking, share if chosen else 0.0, wanted=chosen is not None)
@@ -232,21 +256,21 @@ def choose_reranker(settings: RetrievalSettings, configured_one: Reranker | None
 
 
 def _find(
-    question: str,
+    asked: Asked,
     settings: RetrievalSettings,
     search_filter: SearchFilter,
     rules: Rules | None,
     source: CandidateSource,
 ) -> _Found:
     began = time.perf_counter()
-    question = clean_question(question)
+    question = clean_question(asked.text)
     rules = get_live_rules() if rules is None else rules
     wordings = choose_wordings(question, settings.rewrites, rules=rules).wordings
     understanding = _ms(time.perf_counter() - began)
     found = find_documents(wordings, search_filter, plan=settings.build_plan(), index=settings.index)
     documents = tuple(source.load(found.documents, wordings[0].text, rules))
     milliseconds = {"understanding": understanding, **found.milliseconds}
-    return _Found(question, found.wordings, found.index, documents, found.notices, milliseconds)
+    return _Found(question, asked.category, found.wordings, found.index, documents, found.notices, milliseconds)
 
 
 def _rank(reranker: Reranker | None, requests: Sequence[RankingRequest]) -> Sequence[Ranking | None]:
@@ -262,7 +286,13 @@ def _rank(reranker: Reranker | None, requests: Sequence[RankingRequest]) -> Sequ
 def _finish(
     found: _Found, settings: RetrievalSettings, ranking: Ranking | None, rerank_ms: float, *, wanted: bool
 ) -> Trial:
-    decision = judge_lookup(question=found.searched, candidates=found.candidates, ranking=ranking, retrieval=settings)
+    decision = judge_lookup(
+        question=found.searched,
+        candidates=found.candidates,
+        ranking=ranking,
+        retrieval=settings,
+        category=found.category,
+    )
     reranked = ranking.notices if ranking else (RERANKER_UNAVAILABLE,) if wanted and found.documents else ()
     return Trial(
         question=found.question,

@@ -141,7 +141,10 @@ def import_golden_file(*, name: str, data: bytes, by: User | None) -> tuple[int,
     if troubles:
         more = f"等 {len(troubles)} 处" if len(troubles) > TROUBLES_SAID else ""
         raise DeskError(f"没有导入：{'；'.join(troubles[:TROUBLES_SAID])}{more}。", code="unknown_document")
-    rows = [ImportedRow(row.question, tuple(frozenset().union(*(found[a] for a in row.answers)))) for row in asked]
+    rows = [
+        ImportedRow(row.question, tuple(frozenset().union(*(found[a] for a in row.answers))), row.category, row.note)
+        for row in asked
+    ]
     return import_golden_questions(rows=rows, by=by)
 
 
@@ -149,7 +152,7 @@ def import_golden_file(*, name: str, data: bytes, by: User | None) -> tuple[int,
 def import_golden_questions(*, rows: Sequence[ImportedRow], by: User | None) -> tuple[int, int]:
     """How many were added and how many changed; a question that is known takes the file's policies. All or nothing.
 
-    Raises as add_golden_question.
+    Line of business and note are taken where the file names them. Raises as add_golden_question.
     """
     added = changed = 0
     for item in rows:
@@ -159,11 +162,22 @@ def import_golden_questions(*, rows: Sequence[ImportedRow], by: User | None) -> 
                 question=item.question, document_ids=item.document_ids, by=by, category=item.category, note=item.note
             )
             added += 1
-        elif set(known.documents.values_list("pk", flat=True)) != set(item.document_ids):
-            known.documents.set(_load_documents(item.document_ids))
-            record_event(action="golden_question_changed", subject=known, by=by, documents=sorted(item.document_ids))
-            changed += 1
+        else:
+            changed += _bring_up_to_date(known, item, by)
     return added, changed
+
+
+def _bring_up_to_date(known: GoldenQuestion, item: ImportedRow, by: User | None) -> bool:
+    """Whether anything changed."""
+    wanted = (item.category or known.category, mask_note(item.note, NOTE_LIMIT) or known.note)
+    is_same = set(known.documents.values_list("pk", flat=True)) == set(item.document_ids)
+    if is_same and wanted == (known.category, known.note):
+        return False
+    known.category, known.note = wanted
+    known.save()
+    known.documents.set(_load_documents(item.document_ids))
+    record_event(action="golden_question_changed", subject=known, by=by, documents=sorted(item.document_ids))
+    return True
 
 
 def _load_documents(document_ids: Collection[int]) -> list[PolicyDocument]:

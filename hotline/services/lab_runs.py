@@ -166,7 +166,7 @@ def _work(run: LabRun, holder: str, deadline: float) -> bool:
 
 def _measure(run: LabRun, rows: Sequence[LabRow]) -> Iterator[tuple[list[MeasuredRow], list[MeasuredRow]]]:
     """Batch after batch under both settings; equal settings are asked once."""
-    questions = [LabelledQuestion(row.question, frozenset(row.right_document_ids)) for row in rows]
+    questions = [LabelledQuestion(row.question, frozenset(row.right_document_ids), row.category) for row in rows]
     departments = None if run.departments is None else tuple(run.departments)
 
     def ask(settings: RetrievalSettings) -> Iterator[list[MeasuredRow]]:
@@ -247,6 +247,7 @@ def _make_row(run: LabRun, ordinal: int, asked: AskedRow, found: dict[str, froze
         run=run,
         ordinal=ordinal,
         question=clean_question(asked.question),
+        category=asked.category,
         right_document_ids=right,
         unknown_answers=mask_note("；".join(unknown), UNKNOWN_LIMIT),
     )

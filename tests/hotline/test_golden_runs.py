@@ -275,6 +275,19 @@ def test_what_cannot_be_live_is_refused(agent: User, wanted: RetrievalSettings, 
         save_settings(settings=wanted, note="", by=agent)
 
 
+def test_threshold_of_a_line_of_business_goes_through_the_gate(
+    policies: dict[str, DocumentVersion], agent: User
+) -> None:
+    """Its golden questions are judged by it; those of others are not."""
+    lift = policies["lift"].document_id
+    add_golden_question(question="云岚市加装电梯补贴多少钱", document_ids=[lift], by=agent, category="complaint")
+    add_golden_question(question="云岚市楼上漏水物业几天到场", document_ids=[policies["leak"].document_id], by=agent)
+
+    run = save_settings(settings=RetrievalSettings(thresholds_by_category={"complaint": 1.0}), note="", by=agent)
+
+    assert run.figures_after["sent"] - run.figures_before["sent"] == 50
+
+
 def test_changed_rows_begin_with_the_deepest_fall(policies: dict[str, DocumentVersion], agent: User) -> None:
     row = golden.MeasuredRow("问", (1,), (1,), 1, {}, None, False, (), {})
     places = [(1, 1), (3, 1), (2, None), (1, 2)]

@@ -51,6 +51,13 @@ def test_columns_are_known_by_their_names(header: str, answers: tuple[str, ...])
     assert rows == [AskedRow("问", answers)] * 50
 
 
+def test_line_of_business_is_read_by_name_or_code() -> None:
+    data = "问题,正确政策,业务类型,备注\n甲,1,投诉举报,急\n乙,2,complaint,\n丙,3,别的,\n".encode()
+    rows = read_questions("a.csv", data, fewest=1)
+
+    assert [(row.category, row.note) for row in rows] == [("complaint", "急"), ("complaint", ""), ("", "")]
+
+
 def test_table_without_header_begins_with_questions() -> None:
     rows = read_questions("问题.csv", "\n".join(f"问{number},p{number}" for number in range(50)).encode())
 

@@ -21,6 +21,7 @@ from kb import indexing
 from kb.models import Department, DocumentVersion
 from kb.query_understanding.rules import Place, Rewording, Rules
 from kb.services.versions import correct_metadata, withdraw_version
+from reranking.prompts import INSTRUCTION_TEMPLATES
 from reranking.types import Candidate
 from tests.hotline.conftest import FakeReranker
 
@@ -122,6 +123,22 @@ def test_thresholds_of_the_settings_decide(policies: Policies) -> None:
     assert "small_score_gap" in run_trial(QUESTION, strict, as_of=TODAY, reranker=fake).decision.reasons
 
 
+def test_line_of_business_brings_its_instruction_and_threshold(policies: Policies) -> None:
+    fake = FakeReranker()
+    strict = RetrievalSettings(reranker="lexical", thresholds_by_category={"complaint": 1.0})
+    plain = run_trial(QUESTION, strict, as_of=TODAY)
+    doubted = run_trial(QUESTION, strict, as_of=TODAY, category="complaint")
+    run_trial(QUESTION, RetrievalSettings(), as_of=TODAY, category="complaint", reranker=fake)
+    run_trial(QUESTION, RetrievalSettings(instruction="general"), as_of=TODAY, category="complaint", reranker=fake)
+    run_trial(QUESTION, RetrievalSettings(), as_of=TODAY, category="nothing", reranker=fake)
+
+    assert not plain.decision.needs_review
+    assert "low_first_share" in doubted.decision.reasons
+    assert "投诉" in (fake.requests[0].instruction or "")
+    assert fake.requests[1].instruction == INSTRUCTION_TEMPLATES["general"].text
+    assert fake.requests[2].instruction is None
+
+
 def test_reranker_that_fails_is_said(policies: Policies) -> None:
     trial = run_trial(QUESTION, RetrievalSettings(), as_of=TODAY, reranker=FakeReranker(is_down=True))
 
@@ -162,9 +179,13 @@ def test_unusable_question_or_index_is_refused(policies: Policies) -> None:
         attempt(index="nothing")
 
 
-def test_named_index_is_searched(policies: Policies) -> None:
-    live = attempt().index
+def test_previous_index_is_searched_where_it_is_named(policies: Policies) -> None:
+    previous = attempt().index
+    indexing.rebuild_index()
 
+    live = attempt().index
+    assert live != previous
+    assert attempt(index=previous).index == previous
     assert attempt(index=live).index == live
 
 

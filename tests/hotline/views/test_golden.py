@@ -122,6 +122,7 @@ def test_export_can_be_imported_elsewhere(client: Client) -> None:
             "楼上漏水怎么办",
             "=HYPERLINK(1) 物业费",
         }
+        assert set(GoldenQuestion.objects.values_list("category", "note")) == {("complaint", "常问")}
 
 
 def test_import_with_unknown_policies_changes_nothing(client: Client) -> None:
