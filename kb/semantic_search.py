@@ -22,9 +22,9 @@ def rank_by_meaning(
     *,
     open_store: Callable[[VectorSpace], VectorReader] = get_vector_store,
 ) -> Ranked:
-    """The passages nearest to a question. Raises EmbeddingFailed, SearchEngineUnavailable, and IndexMissing where
+    """The passages nearest to a question.
 
-    nothing has been embedded with this embedder yet.
+    Raises EmbeddingFailed, SearchEngineUnavailable, IndexMissing where nothing was embedded with this embedder yet.
     """
     vectors = embedder.embed_queries([question])
     (hits,) = open_store(vectors.space).search(vectors.rows, search_filter, limit=DEPTH)

@@ -41,9 +41,8 @@ COVERAGE = (
 RARE = ("document_rare_bigrams", "document_rare_words")
 """The same of the whole document, terms weighed by rarity among the candidates' best passages."""
 TITLE = ("title_asked", "title_asked_rare", "title_asked_count")
-"""The share of the title's bigrams that the question holds, plain and weighed by rarity among the candidates' titles;
-
-and their number as a share of the greatest.
+"""Of the title's bigrams those that the question holds: their share, plain and weighed by rarity among the candidates'
+titles, and their number as a share of the greatest.
 """
 VARIANT_FIRST_STAGE = (
     "variant_fused_share",
