@@ -10,6 +10,7 @@ import dj_database_url
 from celery.schedules import crontab
 from environs import Env
 
+from hotline.memory import usable_megabytes
 from hotline.secrets_file import read_or_make_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -166,6 +167,12 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
+# Celery kills a new child that has not reported within 4 seconds, but for the first; a child that loads a model first
+# would be killed again and again after one crash.
+CELERY_WORKER_PROC_ALIVE_TIMEOUT = 900.0
+# A child that has needed more (at its peak) ends after the task at hand and another takes its place.
+WORKER_MAX_MEMORY_MEGABYTES = env.int("WORKER_MAX_MEMORY_MEGABYTES", 0) or usable_megabytes() * 3 // 5
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = WORKER_MAX_MEMORY_MEGABYTES * 1024  # KiB
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]

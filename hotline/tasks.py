@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_process_init
 from django.conf import settings
 
+from hotline.memory import peak_megabytes
 from kb.tasks import enqueue
+
+logger = logging.getLogger(__name__)
 
 
 @shared_task
@@ -79,3 +83,10 @@ def warm_up(**_: Any) -> None:
         from hotline.rerankers import publish_status
 
         publish_status()
+        if peak_megabytes() > settings.WORKER_MAX_MEMORY_MEGABYTES:
+            logger.error(
+                "the model needs %s MB to load, more than WORKER_MAX_MEMORY_MEGABYTES=%s: "
+                "it will be loaded anew after every task",
+                peak_megabytes(),
+                settings.WORKER_MAX_MEMORY_MEGABYTES,
+            )

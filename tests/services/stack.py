@@ -17,7 +17,7 @@ import httpx
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
-WORKER = ("celery", "-A", "hotline", "worker", "--concurrency", "1", "--without-gossip", "--without-mingle")
+WORKER = ("worker", "--concurrency", "1", "--without-gossip", "--without-mingle", "--loglevel", "INFO")
 
 
 @dataclass
@@ -56,8 +56,13 @@ class Stack:
         self.processes[name] = process
         return process
 
-    def start_worker(self, name: str, queues: str) -> subprocess.Popen[bytes]:
-        return self.start(name, *WORKER, "-Q", queues, "--hostname", f"{name}@%h", "--loglevel", "INFO")
+    def start_worker(self, name: str, queues: str, *, app: str = "hotline") -> subprocess.Popen[bytes]:
+        return self.start(name, "celery", "-A", app, *WORKER, "-Q", queues, "--hostname", f"{name}@%h")
+
+    def children(self, name: str) -> list[int]:
+        """Process ids of a worker's children."""
+        pid = self.processes[name].pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def start_web(self) -> None:
         with socket.socket() as probe:

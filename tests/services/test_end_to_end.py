@@ -52,7 +52,7 @@ def test_from_the_file_to_the_highlighted_answer(stack: Stack) -> None:
 
 
 def test_killed_worker_loses_nothing(stack: Stack) -> None:
-    _publish_sample(stack)
+    publish_sample(stack)
     stack.start_web()
     worker = stack.start_worker("rerank", "rerank")
     with stack.client() as client:
@@ -67,7 +67,7 @@ def test_killed_worker_loses_nothing(stack: Stack) -> None:
 
 @pytest.mark.service
 def test_two_workers_share_the_queue_and_never_a_lookup(production: Stack) -> None:
-    _publish_sample(production)
+    publish_sample(production)
     production.start_web()
     production.start_worker("rerank-1", "rerank")
     production.start_worker("rerank-2", "rerank")
@@ -79,7 +79,7 @@ def test_two_workers_share_the_queue_and_never_a_lookup(production: Stack) -> No
 
 
 def test_rebuild_while_the_desk_is_asked(stack: Stack) -> None:
-    _publish_sample(stack)
+    publish_sample(stack)
     stack.start_web()
     with stack.client() as client:
         stack.manage("reindex", "--rebuild")
@@ -89,7 +89,7 @@ def test_rebuild_while_the_desk_is_asked(stack: Stack) -> None:
         stack.manage("reindex", "--check")
 
 
-def _publish_sample(stack: Stack) -> None:
+def publish_sample(stack: Stack) -> None:
     file = stack.folder / "办法.txt"
     file.write_text(POLICY)
     stack.manage("import_documents", str(file))
