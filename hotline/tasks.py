@@ -17,13 +17,18 @@ logger = logging.getLogger(__name__)
 
 @shared_task
 def rerank_waiting_lookups() -> None:
-    """Claim what waits and rerank it, until nothing waits. Rung by new lookups, and by a sweep."""
+    """One batch of lookups, then one of the requests that callers of the API wait for; rings again where more wait.
+
+    So neither starves the other, and a worker that is told to stop has little left to do.
+    """
     from hotline.rerankers import publish_status
     from hotline.services import rerank_jobs, reranking
 
-    reranking.rerank_waiting_lookups()
-    rerank_jobs.rerank_waiting_jobs()
+    done = reranking.rerank_waiting_lookups()
+    done += rerank_jobs.rerank_waiting_jobs()
     publish_status()
+    if done and (reranking.are_lookups_waiting() or rerank_jobs.are_jobs_waiting()):
+        enqueue(rerank_waiting_lookups)
 
 
 @shared_task

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -102,24 +102,31 @@ def _submit(requests: Sequence[Mapping[str, Any]], wait_seconds: float) -> list[
 
 
 def rerank_waiting_jobs(*, limit: int | None = None) -> int:
-    """All that wait, as one batch after another. Returns how many were answered."""
+    """One batch of those that wait. Returns how many were answered."""
     RerankJob.objects.filter(created_at__lt=timezone.now() - KEPT).delete()  # callers long gone
-    done = 0
-    while jobs := _claim(limit or settings.RERANK_BATCH_LOOKUPS):
+    jobs = _claim(limit or settings.RERANK_BATCH_LOOKUPS)
+    if jobs:
         _answer(jobs)
-        done += len(jobs)
-    return done
+    return len(jobs)
+
+
+def are_jobs_waiting() -> bool:
+    return RerankJob.objects.filter(_free(timezone.now())).exists()
 
 
 @transaction.atomic
 def _claim(limit: int) -> list[RerankJob]:
     now = timezone.now()
-    free = Q(state=State.WAITING) | Q(state=State.RERANKING, lease_expires_at__lt=now)
     can_skip = connection.features.has_select_for_update_skip_locked
-    jobs = list(RerankJob.objects.select_for_update(skip_locked=can_skip).filter(free).order_by("id")[:limit])
+    rows = RerankJob.objects.select_for_update(skip_locked=can_skip).filter(_free(now)).order_by("id")
+    jobs = list(rows[:limit])
     lease = now + timedelta(seconds=settings.RERANK_LEASE_SECONDS)
     RerankJob.objects.filter(pk__in=[job.pk for job in jobs]).update(state=State.RERANKING, lease_expires_at=lease)
     return jobs
+
+
+def _free(now: datetime) -> Q:
+    return Q(state=State.WAITING) | Q(state=State.RERANKING, lease_expires_at__lt=now)
 
 
 def _answer(jobs: Sequence[RerankJob]) -> None:

@@ -11,7 +11,7 @@ import socket
 import time
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -33,27 +33,30 @@ from reranking.types import Candidate, Ranking, RankingRequest, Reranker, Rerank
 logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
+SUSPICIOUS_ATTEMPTS = 2
 State = Lookup.State
 
 
 def rerank_waiting_lookups(*, limit: int | None = None) -> int:
-    """Until nothing waits. Returns how many lookups were finished."""
+    """One batch of those that wait. Returns how many were claimed."""
     holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-    done = 0
-    while lookups := claim_waiting_lookups(holder=holder, limit=limit or settings.RERANK_BATCH_LOOKUPS):
+    lookups = claim_waiting_lookups(holder=holder, limit=limit or settings.RERANK_BATCH_LOOKUPS)
+    if lookups:
         rerank_lookups(lookups, holder=holder)
-        done += len(lookups)
-    return done
+    return len(lookups)
+
+
+def are_lookups_waiting() -> bool:
+    return Lookup.objects.filter(_free(timezone.now())).exists()
 
 
 @transaction.atomic
 def claim_waiting_lookups(*, holder: str, limit: int) -> list[Lookup]:
     """The oldest that wait or whose lease has run out, now leased to `holder`; two workers never get the same."""
     now = timezone.now()
-    free = Q(state=State.WAITING) | Q(state=State.RERANKING, lease_expires_at__lt=now)
     can_skip = connection.features.has_select_for_update_skip_locked
-    rows = Lookup.objects.select_for_update(skip_locked=can_skip).filter(free).order_by("id")
-    ids = list(rows.values_list("pk", flat=True)[:limit])
+    rows = Lookup.objects.select_for_update(skip_locked=can_skip).filter(_free(now)).order_by("id")
+    ids = _choose_batch(list(rows.values_list("pk", "attempts")[:limit]))
     Lookup.objects.filter(pk__in=ids).update(
         state=State.RERANKING,
         lease_holder=holder,
@@ -62,6 +65,21 @@ def claim_waiting_lookups(*, holder: str, limit: int) -> list[Lookup]:
     )
     claimed = Lookup.objects.filter(pk__in=ids).order_by("id").select_related("ticket")
     return list(claimed.prefetch_related("variants"))
+
+
+def _free(now: datetime) -> Q:
+    return Q(state=State.WAITING) | Q(state=State.RERANKING, lease_expires_at__lt=now)
+
+
+def _choose_batch(waiting: Sequence[tuple[int, int]]) -> list[int]:
+    """Of (id, attempts), oldest first. What two workers have left unfinished is claimed alone: whichever of a batch
+
+    it is that kills workers, the others shall not share its end.
+    """
+    suspects = [pk for pk, attempts in waiting if attempts >= SUSPICIOUS_ATTEMPTS]
+    if suspects and suspects[0] == waiting[0][0]:
+        return suspects[:1]
+    return [pk for pk, _ in waiting if pk not in suspects]
 
 
 def rerank_lookups(lookups: Sequence[Lookup], *, holder: str) -> None:

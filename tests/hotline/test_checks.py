@@ -27,6 +27,12 @@ def _nothing_published() -> Iterator[None]:
     cache.delete(STATUS_KEY)
 
 
+@pytest.fixture(autouse=True)
+def no_worker_has_spoken() -> None:
+    """What other tests' workers have said of themselves is none of these."""
+    cache.clear()
+
+
 def found() -> set[str]:
     return {str(message.id) for message in check_settings()}
 

@@ -62,11 +62,11 @@ def test_what_waits_together_is_one_batch(policies: Policies, reranker: FakeRera
 
 def test_batches_have_a_limit(policies: Policies, reranker: FakeReranker) -> None:
     reranker.score = prefer("加装电梯")
-    for _ in range(5):
+    for _ in range(3):
         ask("云岚市电梯补贴")
-    rerank_waiting_lookups(limit=2)
 
-    assert [calls for calls in reranker.calls if calls > 1] == [2, 2]
+    assert [rerank_waiting_lookups(limit=2) for _ in range(3)] == [2, 1, 0]
+    assert reranker.calls == [2, 1]
     assert not Lookup.objects.exclude(state="done").exists()
 
 
@@ -77,6 +77,21 @@ def test_claim_is_exclusive_until_its_lease_ends(policies: Policies) -> None:
 
     Lookup.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
     assert [claimed.attempts for claimed in claim_waiting_lookups(holder="b", limit=10)] == [2]
+
+
+def test_suspects_are_claimed_alone(policies: Policies) -> None:
+    suspect, innocent, fresh = ask(), ask(), ask()
+    Lookup.objects.exclude(pk=fresh.pk).update(attempts=2)
+    claimed = [[item.pk for item in claim_waiting_lookups(holder="a", limit=10)] for _ in range(4)]
+
+    assert claimed == [[suspect.pk], [innocent.pk], [fresh.pk], []]
+
+
+def test_fresh_lookups_do_not_wait_for_a_suspect_asked_later(policies: Policies) -> None:
+    fresh, suspect, other = ask(), ask(), ask()
+    Lookup.objects.filter(pk=suspect.pk).update(attempts=2)
+
+    assert [item.pk for item in claim_waiting_lookups(holder="a", limit=10)] == [fresh.pk, other.pk]
 
 
 def test_late_worker_does_not_overwrite(policies: Policies, reranker: FakeReranker) -> None:
