@@ -8,9 +8,10 @@ without drawn lookups nothing at all is known of the unreviewed ones, and nothin
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate
+from typing import NamedTuple
 
 TARGET_ERROR = 0.10
 LEAST_KEPT = 30
@@ -64,8 +65,12 @@ def draw_curve(judgements: Sequence[Judgement]) -> tuple[CurvePoint, ...]:
     The interval is Wilson's on Kish's effective number of cases, (Σw)² / Σw²: a few drawn lookups that stand for many
     say no more than the few they are.
     """
-    total = sum(1 / item.chance for item in judgements)
-    return tuple(_measure(threshold, kept, total) for threshold, kept in _lift(judgements))
+    open_ones = sorted((item for item in judgements if not item.is_sent_anyway), key=lambda item: item.value)
+    # From each on to the surest, so that a point costs no more than one verdict does.
+    kept = list(accumulate(reversed(open_ones), _Kept.add, initial=_Kept()))[::-1]
+    total = kept[0].weight + sum(1 / item.chance for item in judgements if item.is_sent_anyway)
+    places = [at for at, item in enumerate(open_ones) if at == 0 or item.value != open_ones[at - 1].value]
+    return tuple(_measure(open_ones[at].value if at else 0.0, kept[at], total) for at in places)
 
 
 def find_threshold(
@@ -79,21 +84,21 @@ def find_threshold(
     return next((point for point in curve if point.kept >= least_kept and point.error <= target), None)
 
 
-def _lift(judgements: Sequence[Judgement]) -> Iterator[tuple[float, list[Judgement]]]:
-    """Thresholds upwards, each with what it leaves unreviewed."""
-    open_ones = sorted((item for item in judgements if not item.is_sent_anyway), key=lambda item: item.value)
-    if open_ones:
-        yield 0.0, open_ones
-    at = 0
-    for value, group in groupby(open_ones, key=lambda item: item.value):
-        if at:
-            yield value, open_ones[at:]
-        at += len(list(group))
+class _Kept(NamedTuple):
+    """Sums over verdicts on unreviewed lookups: how many, their weights, the weights squared, those of the wrong."""
+
+    count: int = 0
+    weight: float = 0.0
+    squares: float = 0.0
+    wrong: float = 0.0
+
+    def add(self, item: Judgement) -> _Kept:
+        weight = 1 / item.chance
+        wrong = self.wrong if item.is_right else self.wrong + weight
+        return _Kept(self.count + 1, self.weight + weight, self.squares + weight * weight, wrong)
 
 
-def _measure(threshold: float, kept: Sequence[Judgement], total: float) -> CurvePoint:
-    weights = [1 / item.chance for item in kept]
-    weight = sum(weights)
-    error = sum(w for w, item in zip(weights, kept, strict=True) if not item.is_right) / weight
-    low, high = wilson_interval(error, weight * weight / sum(w * w for w in weights))
-    return CurvePoint(threshold, 1 - weight / total, error, low, high, len(kept))
+def _measure(threshold: float, kept: _Kept, total: float) -> CurvePoint:
+    error = kept.wrong / kept.weight
+    low, high = wilson_interval(error, kept.weight * kept.weight / kept.squares)
+    return CurvePoint(threshold, 1 - kept.weight / total, error, low, high, kept.count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -43,6 +44,25 @@ def test_curve_sends_more_as_the_threshold_rises() -> None:
     assert all(a.threshold < b.threshold and a.sent_share < b.sent_share for a, b in pairwise(curve))
     assert curve[0].kept == 200
     assert curve[-1].kept == 1
+
+
+class CountedChance(float):
+    """Counts how often it is divided by."""
+
+    divisions = 0
+
+    def __rtruediv__(self, other: float) -> float:
+        CountedChance.divisions += 1
+        return other / float(self)
+
+
+def test_curve_of_many_verdicts_takes_each_of_them_in_a_few_steps() -> None:
+    verdicts = [replace(item, chance=CountedChance(0.5)) for item in judge(5000)]
+    CountedChance.divisions = 0
+    curve = draw_curve(verdicts)
+
+    assert len(curve) > 4900
+    assert CountedChance.divisions <= 4 * len(verdicts)
 
 
 def test_values_equal_to_the_threshold_are_not_reviewed() -> None:
