@@ -12,6 +12,7 @@ from hotline.live_settings import forget_live_values, get_live_settings
 from hotline.models import GoldenRun, LexicalModelVersion, SavedSettings, User
 from hotline.rerankers import load_deployed_model, load_lexical_model, make_lexical_reranker
 from hotline.retrieval_settings import RetrievalSettings
+from hotline.review_policy import belong_to
 from hotline.services.audit import record_event
 from kb.index_gate import approve_index
 from reranking.lexical_model import LexicalModel, parse_model
@@ -63,9 +64,12 @@ def apply_change(run: GoldenRun, *, by: User | None) -> None:
 
 
 def _with_model(settings: RetrievalSettings, model: LexicalModel) -> Side:
-    """Ordered by these coefficients whatever is configured, with the threshold that belongs to them."""
+    """Ordered by these coefficients whatever is configured, with the thresholds that belong to them."""
+    reranker = make_lexical_reranker(model)
+    if not belong_to(settings, reranker.info):
+        settings = replace(settings, gap_base_threshold=None, first_share_threshold=None, thresholds_by_category={})
     if settings.first_share_threshold is None:
         share = configured.FIRST_SHARE_THRESHOLD
         fitted = model.review.share_threshold if share is None else share
         settings = replace(settings, first_share_threshold=fitted)
-    return Side(replace(settings, reranker="configured"), reranker=make_lexical_reranker(model))
+    return Side(replace(settings, reranker="configured", thresholds_for=""), reranker=reranker)

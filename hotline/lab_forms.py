@@ -8,11 +8,15 @@ from django import forms
 
 from hotline.explanations import name_ranking
 from hotline.lab_pages import RERANKERS, REWRITES, list_indexes
+from hotline.live_settings import get_live_settings
 from hotline.models import InstructionTemplate, LabRow, Ticket
-from hotline.retrieval_settings import INSTRUCTION_LIMIT, RANKINGS, RetrievalSettings, SettingsError
+from hotline.retrieval_settings import INSTRUCTION_LIMIT, RANKINGS, RetrievalSettings, SettingsError, name_revision
 from hotline.services.tickets import QUESTION_LIMIT
+from hotline.threshold_advice import find_live_reranker
 from reranking.prompts import INSTRUCTION_TEMPLATES
 
+CATEGORIES = {code: str(label) for code, label in Ticket.Category.choices if code}
+CATEGORY = "category_"  # before the code of a line of business, of which a field holds the threshold
 DAY = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
 
 
@@ -45,16 +49,38 @@ class SettingsForm(forms.Form):
     )
     gap_base_threshold = forms.FloatField(label="分差阈值", required=False, help_text="空：随配置")
     first_share_threshold = forms.FloatField(label="首位占比阈值", required=False, help_text="空：随重排版本")
+    thresholds_for = forms.ChoiceField(label="以上阈值用于", required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["index"].choices = list_indexes()  # type: ignore[attr-defined]
         self.fields["template"].choices = [("", "随业务类型"), *list_templates()]  # type: ignore[attr-defined]
+        for code, label in CATEGORIES.items():
+            self.fields[f"{CATEGORY}{code}"] = forms.FloatField(label=label, required=False)
+        sent = self.data.get(self.add_prefix("thresholds_for")) or self.initial.get("thresholds_for")
+        named = dict.fromkeys([name_revision(*find_live_reranker()), get_live_settings().thresholds_for, sent])
+        belonging = [(name, f"只用于 {name}") for name in named if name]
+        self.fields["thresholds_for"].choices = [("", "任何重排"), *belonging]  # type: ignore[attr-defined]
+
+    @property
+    def category_fields(self) -> list[forms.BoundField]:
+        """Thresholds by line of business."""
+        return [self[f"{CATEGORY}{code}"] for code in CATEGORIES]
+
+    @property
+    def has_details(self) -> bool:
+        """Whether anything but the first three fields is said."""
+        names = ["instruction", "index", "rankings", "gap_base_threshold", "first_share_threshold"]
+        return bool(self.errors) or any(
+            field.value() for field in [*map(self.__getitem__, names), *self.category_fields]
+        )
 
     def clean(self) -> dict[str, Any]:
         chosen = super().clean() or {}
         if not self.errors:
+            own = {name.removeprefix(CATEGORY): chosen.pop(name) for name in [*chosen] if name.startswith(CATEGORY)}
             values = {name: chosen[name] for name in chosen if name != "template"}
+            values["thresholds_by_category"] = own
             values["instruction"] = chosen.get("instruction") or chosen.get("template", "")
             try:
                 chosen["settings"] = RetrievalSettings.from_json(values)
@@ -108,8 +134,10 @@ def settings_initial(value: RetrievalSettings) -> dict[str, Any]:
     """A form's first values from settings."""
     content = value.to_json()
     is_template = value.instruction in dict(list_templates())
+    own = {f"{CATEGORY}{code}": threshold for code, threshold in value.thresholds_by_category.items()}
     return {
         **content,
+        **own,
         "template": value.instruction if is_template else "",
         "instruction": "" if is_template else value.instruction,
     }

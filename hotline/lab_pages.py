@@ -45,7 +45,9 @@ def describe_settings(value: RetrievalSettings) -> list[str]:
     if value.first_share_threshold is not None:
         said.append(f"首位占比阈值 {value.first_share_threshold:g}")
     names = dict(Ticket.Category.choices)
-    said += [f"{names.get(key, key)} {share:g}" for key, share in value.thresholds_by_category.items()]
+    said += [f"{names.get(key, key)}的阈值 {own:g}" for key, own in value.thresholds_by_category.items()]
+    if value.thresholds_for:
+        said.append(f"阈值只用于 {value.thresholds_for}")
     return said
 
 

@@ -11,18 +11,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from hotline.masking import mask_personal_data
 from hotline.models import Feedback, Lookup, Result, SecondaryReview
-from reranking.score_gap import gap_threshold
+from reranking.lexical import NAME as LEXICAL
+from reranking.score_gap import ALWAYS_SENDING, gap_threshold
 from reranking.threshold_learning import Judgement
 
 MOST_LOOKUPS = 5000  # the newest; older ones were found in other indexes
 Source = Literal["verdict", "adoption", "thumb"]
-LEXICAL = "lexical"
-# Reasons that send a lookup to review whatever the threshold says.
-OTHER_REASONS = frozenset({"partial_rerank", "reranker_unavailable", "low_best_score", "nothing_found"})
 Review = SecondaryReview
 
 
@@ -94,9 +92,10 @@ def list_judgements(*, reranker: str, revision: str) -> dict[str, list[Judgement
         state=Review.State.DECIDED, lookup__reranker=reranker, lookup__reranker_revision=revision
     )
     reviews = reviews.select_related("lookup__ticket").prefetch_related("picked", "lookup__variants")
+    reviews = reviews.annotate(candidates=Count("lookup__results", distinct=True))
     found: dict[str, list[Judgement]] = defaultdict(list)
     for review in reviews.order_by("-id")[:MOST_LOOKUPS]:
-        value = _read_value(review.lookup)
+        value = _read_value(review.lookup, candidates=review.candidates)
         if value is not None:
             ticket = review.lookup.ticket
             found[ticket.category if ticket else ""].append(
@@ -104,20 +103,20 @@ def list_judgements(*, reranker: str, revision: str) -> dict[str, list[Judgement
                     value=value,
                     is_right=any(result.rank == 1 for result in review.picked.all()),
                     chance=review.chance,
-                    is_sent_anyway=not OTHER_REASONS.isdisjoint(review.lookup.reasons),
+                    is_sent_anyway=not ALWAYS_SENDING.isdisjoint(review.lookup.reasons),
                 )
             )
     return dict(found)
 
 
-def _read_value(lookup: Lookup) -> float | None:
+def _read_value(lookup: Lookup, *, candidates: int) -> float | None:
     if lookup.reranker == LEXICAL:
         return lookup.first_share
     if lookup.gap is None or lookup.gap_threshold is None:
         return None
     variants = lookup.variants.all()
     searched = variants[0].text if variants else lookup.question
-    return lookup.gap / gap_threshold(1.0, question_length=len(searched), candidate_count=lookup.results.count())
+    return lookup.gap / gap_threshold(1.0, question_length=len(searched), candidate_count=candidates)
 
 
 def _labelled_lookups() -> QuerySet[Lookup]:

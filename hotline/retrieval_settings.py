@@ -33,8 +33,9 @@ class RetrievalSettings:
 
     `rewrites`: default (those that help unasked), none, or always (every rewrite is searched too). `reranker`:
     configured, lexical, or none. `instruction`: the key of a template or a text of one's own, "" by line of business.
-    Thresholds None: as configured or as fitted with the reranker. `thresholds_by_category`: least share of the first
-    by a ticket's category.
+    Thresholds None: as configured or as fitted with the reranker. `thresholds_by_category`, by a ticket's category, go
+    before whichever of the two the reranker's rules send to review by. `thresholds_for`: the reranker and revision
+    (see name_revision) that all of them belong to and act for alone; "" for any.
     """
 
     index: str = ""
@@ -45,6 +46,7 @@ class RetrievalSettings:
     gap_base_threshold: float | None = None
     first_share_threshold: float | None = None
     thresholds_by_category: Mapping[str, float] = field(default_factory=dict, hash=False)
+    thresholds_for: str = ""
 
     def to_json(self) -> dict[str, Any]:
         content = {item.name: getattr(self, item.name) for item in fields(self)}
@@ -67,6 +69,7 @@ class RetrievalSettings:
             gap_base_threshold=_read_number(data.get("gap_base_threshold"), "分差阈值", MOST_LOG_ODDS),
             first_share_threshold=_read_number(data.get("first_share_threshold"), "首位占比阈值", 1.0),
             thresholds_by_category=_read_thresholds(data.get("thresholds_by_category")),
+            thresholds_for=_read_text(data, "thresholds_for", "阈值所属的重排版本", NAME_LIMIT),
         )
 
     def build_plan(self) -> FusionPlan:
@@ -75,6 +78,11 @@ class RetrievalSettings:
             return DEFAULT_PLAN
         kept = tuple(ranking for ranking in DEFAULT_PLAN.rankings if ranking.name in self.rankings)
         return replace(DEFAULT_PLAN, rankings=kept)
+
+
+def name_revision(reranker: str, revision: str) -> str:
+    """What thresholds belong to."""
+    return f"{reranker} {revision}".strip()
 
 
 def _read_text(data: Mapping[str, Any], name: str, label: str, limit: int) -> str:
@@ -117,5 +125,5 @@ def _read_thresholds(value: Any) -> dict[str, float]:
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(key, str) and _CATEGORY.fullmatch(key) for key in value):
         raise SettingsError("分业务阈值应以业务类型的代码为名。")
-    read = {key: _read_number(share, f"“{key}”的首位占比阈值", 1.0) for key, share in value.items()}
-    return {key: share for key, share in sorted(read.items()) if share is not None}
+    read = {key: _read_number(own, f"“{key}”的阈值", MOST_LOG_ODDS) for key, own in value.items()}
+    return {key: own for key, own in sorted(read.items()) if own is not None}

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hotline.learning import LEXICAL, list_judgements
+from django.conf import settings as configured
+
+from hotline.learning import list_judgements
+from hotline.live_settings import get_live_settings
 from hotline.models import Lookup
-from hotline.retrieval_settings import RetrievalSettings
+from hotline.rerankers import load_lexical_model
+from hotline.retrieval_settings import RetrievalSettings, name_revision
+from reranking.lexical import NAME as LEXICAL
 from reranking.threshold_learning import TARGET_ERROR, CurvePoint, Judgement, draw_curve, find_threshold
 
 LEAST_VERDICTS = 100
 LEAST_SAMPLED = 30
 """Drawn at random, without which nothing is known of the unreviewed."""
+SMALLEST_MOVE = 0.01  # of a threshold: less is noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +43,36 @@ class ThresholdAdvice:
     overall: Advice
     by_category: Mapping[str, Advice]
 
+    @property
+    def belongs_to(self) -> str:
+        return name_revision(self.reranker, self.revision)
+
 
 def advise_thresholds(*, target: float = TARGET_ERROR) -> ThresholdAdvice:
-    """For the reranker that ordered the newest finished lookup."""
-    newest = Lookup.objects.filter(state=Lookup.State.DONE).exclude(reranker="").order_by("-id")
-    reranker, revision = newest.values_list("reranker", "reranker_revision").first() or (LEXICAL, "")
+    """For the reranker that orders now."""
+    reranker, revision = find_live_reranker()
     judgements = list_judgements(reranker=reranker, revision=revision)
     everything = [item for own in judgements.values() for item in own]
     signal = "share" if reranker == LEXICAL else "gap"
     by_category = {category: advise(own, target=target) for category, own in sorted(judgements.items()) if category}
     return ThresholdAdvice(reranker, revision, signal, target, advise(everything, target=target), by_category)
+
+
+def find_live_reranker() -> tuple[str, str]:
+    """Name and revision of what orders lookups: where a neural one may, what ordered the newest."""
+    live = get_live_settings().reranker
+    if live != "lexical" and not (live == "configured" and configured.RERANKER == LEXICAL):
+        newest = Lookup.objects.filter(state=Lookup.State.DONE).exclude(reranker="").order_by("-id")
+        found = newest.values_list("reranker", "reranker_revision").first()
+        if found and found[0] != LEXICAL:
+            return found
+    return LEXICAL, load_lexical_model().revision
+
+
+def find_idle_thresholds(settings: RetrievalSettings) -> str:
+    """To which revision the settings' thresholds belong where it is not the one that orders: they do not act then."""
+    is_for_another = settings.thresholds_for not in {"", name_revision(*find_live_reranker())}
+    return settings.thresholds_for if is_for_another else ""
 
 
 def advise(judgements: Sequence[Judgement], *, target: float) -> Advice:
@@ -66,14 +92,32 @@ def advise(judgements: Sequence[Judgement], *, target: float) -> Advice:
 
 
 def with_learned(settings: RetrievalSettings, advice: ThresholdAdvice) -> RetrievalSettings:
-    """The settings with the thresholds that the verdicts ask for; what they say nothing of stays. Pure."""
+    """The settings with the thresholds that the verdicts ask for, bound to the reranker that they are on. Pure.
+
+    Lines of business for which the verdicts say nothing any more go by the overall one again.
+    """
     point = advice.overall.point
     if point is None:
         return settings
-    threshold = round(point.threshold, 4)
-    if advice.signal == "gap":
-        return replace(settings, gap_base_threshold=threshold)
     own = {name: round(item.point.threshold, 4) for name, item in advice.by_category.items() if item.point}
+    name = "gap_base_threshold" if advice.signal == "gap" else "first_share_threshold"
     return replace(
-        settings, first_share_threshold=threshold, thresholds_by_category={**settings.thresholds_by_category, **own}
+        settings,
+        thresholds_by_category=own,
+        thresholds_for=advice.belongs_to,
+        **{name: round(point.threshold, 4)},  # type: ignore[arg-type]  # both are numbers
     )
+
+
+def has_moved(live: RetrievalSettings, wanted: RetrievalSettings) -> bool:
+    """Whether any threshold moved by SMALLEST_MOVE, came, went, or belongs to another revision. Pure."""
+    if live.thresholds_for != wanted.thresholds_for:
+        return True
+    if live.thresholds_by_category.keys() != wanted.thresholds_by_category.keys():
+        return True
+    pairs = [
+        (live.gap_base_threshold, wanted.gap_base_threshold),
+        (live.first_share_threshold, wanted.first_share_threshold),
+        *((live.thresholds_by_category[name], own) for name, own in wanted.thresholds_by_category.items()),
+    ]
+    return any(new is not None and (old is None or abs(new - old) >= SMALLEST_MOVE) for old, new in pairs)

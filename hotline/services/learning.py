@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from django.conf import settings
 
@@ -12,9 +12,11 @@ from hotline.learning import Label, list_labels
 from hotline.live_settings import get_live_settings
 from hotline.models import GoldenQuestion, GoldenRun, Lookup, User
 from hotline.rerankers import list_lexical_rows, load_lexical_model
+from hotline.review_policy import drop_thresholds
 from hotline.services.golden_runs import drop_run, propose_change
 from hotline.services.reranking import build_request, load_candidates
-from hotline.threshold_advice import advise_thresholds, with_learned
+from hotline.threshold_advice import advise_thresholds, has_moved, with_learned
+from reranking.lexical import NAME as LEXICAL
 from reranking.lexical_model import LexicalModel
 from reranking.lexical_training import LabelledQuestion, TrainingError, train_model
 
@@ -22,7 +24,6 @@ logger = logging.getLogger(__name__)
 
 LEAST_LOOKUPS = 200
 LEAST_GOLDEN = 20
-SMALLEST_MOVE = 0.01  # of a threshold: less is noise
 FOLDS = 4
 BATCH = 16
 WEIGHTS = {"verdict": 1.0, "adoption": 1.0, "thumb": 0.5}
@@ -74,7 +75,7 @@ def _refit(outcome: LearningOutcome, by: User | None) -> None:
         outcome.notes.append("没有变好，词法重排不变。")
         return
     # Thresholds belong to a revision: the new coefficients bring their own.
-    wanted = replace(get_live_settings(), first_share_threshold=None, thresholds_by_category={})
+    wanted = drop_thresholds(get_live_settings(), LEXICAL)
     proposal = {"settings": wanted.to_json(), "model": model.to_json()}
     note = f"从 {len(labels)} 次检索学习"
     run = propose_change(kind=GoldenRun.Kind.LEARNING, proposal=proposal, note=note, by=by, waits=True)
@@ -87,15 +88,10 @@ def _move_thresholds(outcome: LearningOutcome, by: User | None) -> None:
     if advice.overall.point is None:
         outcome.notes.append(f"阈值不变：{advice.overall.missing}")
         return
-    if advice.signal == "share" and advice.revision != load_lexical_model().revision:
-        outcome.notes.append("阈值不变：现有结论属于以前的系数。")
-        return
     live = get_live_settings()
     wanted = with_learned(live, advice)
-    name = "first_share_threshold" if advice.signal == "share" else "gap_base_threshold"
-    old, new = getattr(live, name), getattr(wanted, name)
-    if old is not None and abs(new - old) < SMALLEST_MOVE:
-        outcome.notes.append(f"阈值仍为 {old:g}。")
+    if not has_moved(live, wanted):
+        outcome.notes.append("阈值没有变动。")
         return
     run = propose_change(
         kind=GoldenRun.Kind.SETTINGS,
@@ -105,7 +101,8 @@ def _move_thresholds(outcome: LearningOutcome, by: User | None) -> None:
         waits=True,
     )
     outcome.runs.append(run)
-    outcome.notes.append(f"新阈值 {new:g}：{run.get_state_display()}。")
+    said = f"{advice.overall.point.threshold:.4g}，分业务 {len(wanted.thresholds_by_category)} 项"
+    outcome.notes.append(f"新阈值 {said}：{run.get_state_display()}。")
 
 
 def _fit(labels: Sequence[Label], live: LexicalModel) -> tuple[LexicalModel, float, float]:

@@ -7,7 +7,9 @@ from hotline.instructions import instruction_text
 from hotline.live_settings import get_live_settings
 from hotline.models import GoldenRun, LexicalModelVersion, SavedSettings, User
 from hotline.retrieval_settings import RetrievalSettings, SettingsError
+from hotline.review_policy import drop_thresholds
 from hotline.services.golden_runs import propose_change
+from reranking.lexical import NAME as LEXICAL
 
 
 def save_settings(*, settings: RetrievalSettings, note: str, by: User) -> GoldenRun:
@@ -32,11 +34,15 @@ def restore_settings(*, saved: SavedSettings | None, by: User) -> GoldenRun:
 
 
 def restore_model(*, version: LexicalModelVersion | None, by: User) -> GoldenRun:
-    """Earlier coefficients again; None: the deployment's. Raises DeskError where they are live already."""
+    """Earlier coefficients again; None: the deployment's. Raises DeskError where they are live already.
+
+    Thresholds found for the ones they replace go; until verdicts on them are there, they bring their own.
+    """
     newest = LexicalModelVersion.objects.order_by("-id").first()
     content = version.content if version else {}
     if (newest.content if newest else {}) == content:
         raise DeskError("这份系数正在使用。", code="nothing_changed")
-    proposal = {"settings": get_live_settings().to_json(), "model": content}
+    wanted = drop_thresholds(get_live_settings(), LEXICAL)
+    proposal = {"settings": wanted.to_json(), "model": content}
     note = f"恢复系数 {version.revision}" if version and version.revision else "恢复部署时的系数"
     return propose_change(kind=GoldenRun.Kind.LEARNING, proposal=proposal, note=note, by=by)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -20,8 +20,16 @@ from hotline.live_settings import get_live_settings
 from hotline.models import GoldenQuestion, GoldenRun, LexicalModelVersion, SavedSettings, Ticket
 from hotline.rerankers import load_lexical_model
 from hotline.services import golden_runs, live_settings
-from hotline.threshold_advice import ThresholdAdvice, advise_thresholds, with_learned
-from hotline.threshold_chart import draw_thresholds, list_rows
+from hotline.threshold_advice import (
+    LEAST_SAMPLED,
+    LEAST_VERDICTS,
+    Advice,
+    ThresholdAdvice,
+    advise_thresholds,
+    find_idle_thresholds,
+    with_learned,
+)
+from hotline.threshold_chart import CurveChart, draw_thresholds, list_rows
 from hotline.views.base import CHANGE_SETTINGS, MANAGE_KNOWLEDGE, desk_view
 from hotline.views.lab import offer_side
 from kb.web import is_htmx
@@ -38,6 +46,7 @@ def show_settings(request: HttpRequest) -> HttpResponse:
     context = {
         "form": offer_side(request),
         "live": describe_settings(live),
+        "idle": find_idle_thresholds(live),
         "revision": load_lexical_model().revision,
         "saved": golden_pages.list_saved_settings(),
         "models": golden_pages.list_models(),
@@ -114,14 +123,18 @@ def show_thresholds(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         return _adopt(request, advice)
     live = get_live_settings()
+    idle = find_idle_thresholds(live)
+    own = {} if idle else live.thresholds_by_category
+    acting = None if idle else live.first_share_threshold if advice.signal == "share" else live.gap_base_threshold
     context = {
         "form": form,
         "percent": round(100 * target, 1),
         "advice": advice,
-        "chart": draw_thresholds(advice.overall.curve, advice.overall.point, target=target),
+        "curve": draw_thresholds(advice.overall.curve, advice.overall.point, target=target),
         "points": list_rows(advice.overall.curve, advice.overall.point),
-        "categories": _name_categories(advice),
-        "live": live.first_share_threshold if advice.signal == "share" else live.gap_base_threshold,
+        "categories": _describe_categories(advice, own),
+        "live": acting,
+        "idle": idle,
         "fitted": load_lexical_model().review.share_threshold if advice.signal == "share" else None,
         "here": "thresholds",
     }
@@ -134,9 +147,7 @@ def _propose(request: HttpRequest) -> HttpResponse:
     form = SettingsForm(request.POST, prefix="b")
     if not form.is_valid():
         raise DeskError(first_error(form))
-    kept = get_live_settings().thresholds_by_category  # which this form does not show
-    settings = replace(form.cleaned_data["settings"], thresholds_by_category=kept)
-    note = request.POST.get("note", "")
+    settings, note = form.cleaned_data["settings"], request.POST.get("note", "")
     return _tell(request, live_settings.save_settings(settings=settings, note=note, by=request.user))
 
 
@@ -162,6 +173,23 @@ def _tell(request: HttpRequest, run: GoldenRun) -> HttpResponse:
     return redirect("lab_settings")
 
 
-def _name_categories(advice: ThresholdAdvice) -> list[tuple[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class _Category:
+    """A line of business: what its verdicts say, the threshold that acts for it, and its curve."""
+
+    name: str
+    advice: Advice | None
+    live: float | None
+    curve: CurveChart | None
+
+
+def _describe_categories(advice: ThresholdAdvice, live: Mapping[str, float]) -> list[_Category]:
+    """Those with verdicts, and those with a threshold of their own."""
     names = dict(Ticket.Category.choices)
-    return [(str(names.get(category, category)), item) for category, item in advice.by_category.items()]
+    found = []
+    for code in sorted({*advice.by_category, *live}):
+        item = advice.by_category.get(code)
+        is_enough = item and item.verdicts >= LEAST_VERDICTS and item.sampled >= LEAST_SAMPLED
+        curve = draw_thresholds(item.curve, item.point, target=advice.target) if item and is_enough else None
+        found.append(_Category(str(names.get(code, code)), item, live.get(code), curve))
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,17 @@ from django.core.management import call_command
 from pytest_django import Settings
 
 from hotline import learning, tasks
-from hotline.live_settings import get_learned_model, get_live_settings
-from hotline.models import Feedback, GoldenRun, LexicalModelVersion, Lookup, Result, SecondaryReview, User
+from hotline.live_settings import forget_live_values, get_learned_model, get_live_settings
+from hotline.models import (
+    Feedback,
+    GoldenRun,
+    LexicalModelVersion,
+    Lookup,
+    Result,
+    SavedSettings,
+    SecondaryReview,
+    User,
+)
 from hotline.rerankers import load_deployed_model, load_lexical_model
 from hotline.review_policy import is_sampled
 from hotline.services import learning as learning_service
@@ -110,6 +120,41 @@ def test_threshold_needs_verdicts_and_drawn_ones_among_them() -> None:
     assert point.threshold == 0.0
 
 
+@pytest.mark.parametrize(
+    ("live", "has_moved"),
+    [
+        ({}, False),
+        ({"first_share_threshold": 0.42}, False),  # noise
+        ({"first_share_threshold": 0.40}, True),
+        ({"first_share_threshold": None}, True),
+        ({"thresholds_by_category": {"complaint": 0.3}}, True),
+        ({"thresholds_by_category": {"complaint": 0.5, "regulations": 0.5}}, True),
+        ({"thresholds_by_category": {}}, True),
+        ({"thresholds_for": "lexical old"}, True),
+    ],
+)
+def test_any_threshold_that_moves_is_proposed(
+    live: dict[str, object], has_moved: bool, monkeypatch: pytest.MonkeyPatch, golden_questions: None
+) -> None:
+    point = CurvePoint(0.4167, 0.3, 0.09, 0.05, 0.15, 80)
+    own = Advice(150, 40, (), replace(point, threshold=0.5), "")
+    advice = ThresholdAdvice("lexical", "x", "share", 0.1, Advice(300, 80, (), point, ""), {"complaint": own})
+    saved = {
+        "first_share_threshold": 0.4167,
+        "thresholds_by_category": {"complaint": 0.5},
+        "thresholds_for": "lexical x",
+    }
+    SavedSettings.objects.create(settings={**saved, **live})
+    forget_live_values()
+    monkeypatch.setattr(learning_service, "advise_thresholds", lambda: advice)
+
+    outcome = learning_service.learn_from_use(by=None)
+
+    assert bool(outcome.runs) is has_moved
+    if has_moved:
+        assert outcome.runs[0].proposal["settings"]["thresholds_by_category"] == {"complaint": 0.5}
+
+
 def test_learned_thresholds_keep_what_they_say_nothing_of() -> None:
     point = CurvePoint(0.41234, 0.3, 0.09, 0.05, 0.15, 80)
     known, unknown = Advice(150, 40, (), point, ""), Advice(10, 0, (), None, "太少")
@@ -119,9 +164,13 @@ def test_learned_thresholds_keep_what_they_say_nothing_of() -> None:
     after = with_learned(before, advice)
 
     assert (after.first_share_threshold, after.thresholds_by_category) == (0.4123, {"complaint": 0.4123})
+    assert after.thresholds_for == "lexical x"
+    unsupported = replace(after, thresholds_by_category={"regulations": 0.9})
+    assert with_learned(unsupported, advice) == after
     assert with_learned(before, ThresholdAdvice("lexical", "x", "share", 0.1, unknown, {})) == before
-    by_gap = with_learned(before, ThresholdAdvice("fake", "x", "gap", 0.1, known, {}))
+    by_gap = with_learned(before, replace(advice, reranker="qwen3", signal="gap"))
     assert (by_gap.gap_base_threshold, by_gap.first_share_threshold) == (0.4123, None)
+    assert (by_gap.thresholds_by_category, by_gap.thresholds_for) == ({"complaint": 0.4123}, "qwen3 x")
 
 
 def test_sample_is_drawn_by_id_in_its_share() -> None:

@@ -19,6 +19,7 @@ FULL = RetrievalSettings(
     gap_base_threshold=0.4,
     first_share_threshold=0.35,
     thresholds_by_category={"complaint": 0.5},
+    thresholds_for="lexical c30f33744428",
 )
 
 
@@ -63,7 +64,7 @@ def test_plan_keeps_only_the_rankings_named() -> None:
         ({"gap_base_threshold": True}, "数字"),
         ({"first_share_threshold": 1.2}, "0 与 1 之间"),
         ({"thresholds_by_category": {"投诉": 0.5}}, "业务类型"),
-        ({"thresholds_by_category": {"complaint": -1}}, "0 与 1 之间"),
+        ({"thresholds_by_category": {"complaint": -1}}, "0 与 100 之间"),
     ],
 )
 def test_unusable_value_is_named(data: Any, said: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 
 import pytest
@@ -10,13 +11,14 @@ from django.test import Client
 from django.urls import reverse
 
 from hotline import golden
-from hotline.live_settings import get_live_settings
+from hotline.live_settings import forget_live_values, get_live_settings
 from hotline.models import GoldenRun, SavedSettings, SecondaryReview, User
 from hotline.rerankers import load_lexical_model
+from hotline.retrieval_settings import name_revision
 from hotline.services.golden_questions import add_golden_question
 from kb.models import DocumentVersion
 from kb.search.types import SearchEngine
-from tests.factories import make_lookup, make_user, make_version
+from tests.factories import make_lookup, make_ticket, make_user, make_version
 from tests.policies import publish_samples
 
 pytestmark = pytest.mark.django_db
@@ -115,14 +117,46 @@ def test_run_says_how_far_it_is_and_then_loads_the_page_again(client: Client) ->
     assert client.get(address, headers={"HX-Request": "true"})["HX-Refresh"] == "true"
 
 
-def judge_lookups(count: int) -> None:
+def test_thresholds_by_line_of_business_are_shown_and_changed(client: Client) -> None:
+    page = propose(client, **{"b-category_complaint": "0.6", "b-first_share_threshold": "0.3"})
+
+    assert get_live_settings().thresholds_by_category == {"complaint": 0.6}
+    assert "投诉举报的阈值 0.6" in page
+    assert re.search(r'name="b-category_complaint" value="0.6"', page)
+    assert "0 与 100 之间" in propose(client, **{"b-category_complaint": "-1"})
+    propose(client, **{"b-first_share_threshold": "0.3"})
+    assert get_live_settings().thresholds_by_category == {}
+
+
+def test_thresholds_of_another_revision_are_said_not_to_act(client: Client) -> None:
+    current = name_revision("lexical", load_lexical_model().revision)
+    page = propose(client, **{"b-first_share_threshold": "0.3", "b-thresholds_for": current})
+    assert f"阈值只用于 {current}" in page
+    assert "不起作用" not in page
+
+    SavedSettings.objects.create(
+        settings={
+            "first_share_threshold": 0.3456,
+            "thresholds_by_category": {"complaint": 0.6},
+            "thresholds_for": "lexical old",
+        }
+    )
+    forget_live_values()
+    assert "属于 lexical old" in client.get(reverse("lab_settings")).content.decode()
+    page = client.get(reverse("lab_thresholds")).content.decode()
+    assert "属于 lexical old" in page
+    assert "0.3456" not in page
+
+
+def judge_lookups(count: int, category: str = "") -> None:
     """Verdicts on lookups whose first is right the surer the greater its share; half of the sure ones were drawn."""
     source = random.Random(5)
     versions = [make_version("甲办法"), make_version("乙办法")]
     revision = load_lexical_model().revision
     for _ in range(count):
         share = source.random()
-        lookup = make_lookup(versions, scores=[1.0, 0.5], first_share=share, reranker_revision=revision)
+        ticket = make_ticket(category=category) if category else None
+        lookup = make_lookup(versions, scores=[1.0, 0.5], first_share=share, reranker_revision=revision, ticket=ticket)
         chance = 1.0 if share < 0.4 else 0.5
         review = SecondaryReview.objects.create(lookup=lookup, state="decided", verdict="confirmed", chance=chance)
         review.picked.add(lookup.results.get(rank=1 if share > 0.5 or source.random() < 0.3 else 2))
@@ -147,6 +181,21 @@ def test_learned_threshold_is_shown_as_a_curve_and_goes_live(client: Client) -> 
     assert threshold is not None
     assert 0.2 < threshold <= 0.55
     assert "学习阈值" in SavedSettings.objects.get().note
+
+
+def test_line_of_business_with_enough_verdicts_has_a_curve_and_a_threshold_that_acts(client: Client) -> None:
+    judge_lookups(130, "complaint")
+    judge_lookups(20, "regulations")
+    page = client.get(reverse("lab_thresholds")).content.decode()
+
+    assert "投诉举报的曲线" in page
+    assert "法规规章的曲线" not in page
+    client.post(reverse("lab_thresholds"), {"target": "10"})
+    live = get_live_settings()
+    assert set(live.thresholds_by_category) == {"complaint"}
+    assert live.thresholds_for == name_revision("lexical", load_lexical_model().revision)
+    shown = client.get(reverse("lab_thresholds")).content.decode()
+    assert f"现用 </span>{live.thresholds_by_category['complaint']:.4f}" in shown
 
 
 def test_target_out_of_range_is_said(client: Client) -> None:
