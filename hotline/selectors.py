@@ -173,11 +173,11 @@ def load_ticket(number: str) -> Ticket | None:
     return Ticket.objects.select_related("agent").filter(number=number).first()
 
 
-def load_ticket_lookup(ticket: Ticket, wanted: str) -> Lookup | None:
+def load_ticket_lookup(ticket: Ticket, wanted: int | None) -> Lookup | None:
     """The ticket's lookup with the id `wanted`, or its latest."""
     own = ticket.lookups.order_by("-id")
-    if wanted.isascii() and wanted.isdigit() and len(wanted) < 19:
-        own = own.filter(pk=int(wanted))
+    if wanted is not None:
+        own = own.filter(pk=wanted)
     pk = own.values_list("pk", flat=True).first()
     return load_lookup(pk) if pk else None
 

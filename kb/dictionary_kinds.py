@@ -246,7 +246,7 @@ def _read_both(value: object) -> bool:
 
 def _read_frequency(value: object) -> int:
     text = str(value).strip()
-    if not text.isdecimal() or int(text) not in FREQUENCIES:
+    if not text.isdecimal() or len(text) > len(str(FREQUENCIES[-1])) or int(text) not in FREQUENCIES:
         raise RuleError(f"词频“{value}”不是 1 到 {FREQUENCIES[-1]} 的整数")
     return int(text)
 

@@ -21,7 +21,7 @@ from kb.models import DictionaryDraft, DictionaryEntry, DictionaryRelease
 from kb.parsing import ParseLimits
 from kb.services import dictionaries, dictionary_drafts
 from kb.tables import CONTENT_TYPES, read_table, write_table
-from kb.web import guarded_view, is_htmx, paginate
+from kb.web import guarded_view, is_htmx, paginate, read_ids
 
 TRAY = "dictionary_drafts"  # the desk's page: it asks the golden questions, which this application does not know
 DRAFTED = "已存为草稿，试用并生效后才起作用。"
@@ -127,7 +127,7 @@ def edit_draft(request: HttpRequest, pk: int) -> HttpResponse:
 @dictionary_view
 def drop_drafts(request: HttpRequest) -> HttpResponse:
     """The ticked drafts, or all of them."""
-    ids = [int(value) for value in request.POST.getlist("draft") if value.isdecimal()]
+    ids = read_ids(request.POST.getlist("draft"))
     if "all" not in request.POST and not ids:
         raise KnowledgeError("请先勾选要撤掉的草稿。", code="nothing_chosen")
     count = dictionary_drafts.drop_drafts(drafts=None if "all" in request.POST else ids)

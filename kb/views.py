@@ -17,7 +17,7 @@ from kb.forms import ChainForm, DayForm, DocumentFilterForm, MetadataForm, Repea
 from kb.models import DocumentVersion, PolicyDocument, Upload
 from kb.services import uploads as upload_service
 from kb.services import versions as version_service
-from kb.web import guarded_view, is_htmx, paginate
+from kb.web import guarded_view, is_htmx, paginate, read_id, read_ids
 
 T = TypeVar("T")
 FormT = TypeVar("FormT", RepealForm, ChainForm)
@@ -88,8 +88,8 @@ def publish_versions(request: HttpRequest) -> HttpResponse:
     """The ticked versions, or all drafts of an upload."""
     count = version_service.publish_versions(versions=_chosen_versions(request), by=request.user)
     messages.success(request, f"已发布 {count} 项，正在写入索引。" if count else "所选的都已发布。")
-    upload = request.POST.get("upload", "")
-    return redirect("kb:upload", int(upload)) if upload.isdecimal() else redirect("kb:documents")
+    upload = read_id(request.POST.get("upload"))
+    return redirect("kb:upload", upload) if upload else redirect("kb:documents")
 
 
 @require_http_methods(["GET", "POST"])
@@ -195,10 +195,10 @@ def _version_context(request: HttpRequest, version: DocumentVersion, form: Metad
 
 
 def _chosen_versions(request: HttpRequest) -> QuerySet[DocumentVersion]:
-    upload = request.POST.get("upload", "")
-    if "all" in request.POST and upload.isdecimal():
-        return DocumentVersion.objects.filter(upload=int(upload), state=DocumentVersion.State.DRAFT).only("pk")
-    ids = [int(value) for value in request.POST.getlist("version") if value.isdecimal()]
+    upload = read_id(request.POST.get("upload"))
+    if "all" in request.POST and upload:
+        return DocumentVersion.objects.filter(upload=upload, state=DocumentVersion.State.DRAFT).only("pk")
+    ids = read_ids(request.POST.getlist("version"))
     if not ids:
         raise KnowledgeError("请先勾选要发布的草稿。", code="nothing_chosen")
     return DocumentVersion.objects.filter(pk__in=ids).only("pk")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
@@ -54,6 +54,16 @@ def is_htmx(request: HttpRequest) -> bool:
 
 def paginate(request: HttpRequest, rows: QuerySet[Any], size: int = PAGE_SIZE) -> Page:
     return Paginator(rows, size).get_page(request.GET.get("page"))
+
+
+def read_id(text: str | None) -> int | None:
+    """An id as a page sends it; None for what cannot be one: no number, or more than a database holds."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def read_ids(texts: Iterable[str]) -> list[int]:
+    """As `read_id`, without what cannot be one."""
+    return [pk for text in texts if (pk := read_id(text)) is not None]
 
 
 def _ask_to_sign_in(request: HttpRequest) -> HttpResponse:

@@ -23,7 +23,7 @@ from hotline.services.lookups import readable_departments
 from hotline.views.base import USE_LABORATORY, desk_view
 from hotline.views.lab import offer_side
 from kb.tables import CONTENT_TYPES
-from kb.web import is_htmx, paginate
+from kb.web import is_htmx, paginate, read_ids
 
 MOST_COMPARED = 4
 
@@ -98,7 +98,7 @@ def export_run(request: HttpRequest, pk: int, suffix: str) -> HttpResponse:
 @desk_view(USE_LABORATORY)
 def compare_runs(request: HttpRequest) -> HttpResponse:
     """`?run=1&run=2`: the figures of finished runs beside one another."""
-    wanted = [int(value) for value in request.GET.getlist("run") if value.isascii() and value.isdigit()][:MOST_COMPARED]
+    wanted = read_ids(request.GET.getlist("run"))[:MOST_COMPARED]
     found = {run.pk: run for run in lab_pages.list_runs().filter(pk__in=wanted, state=LabRun.State.DONE)}
     runs = [found[pk] for pk in dict.fromkeys(wanted) if pk in found]
     if len(runs) < 2:

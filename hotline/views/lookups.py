@@ -20,6 +20,7 @@ from hotline.services import feedback as feedback_service
 from hotline.services import lookups as lookup_service
 from hotline.services import tickets as ticket_service
 from hotline.views.base import ANSWER_CALLS, REVIEW_LOOKUPS, desk_view
+from kb.web import read_id
 
 SLOW_AFTER = timedelta(seconds=8)
 
@@ -125,7 +126,7 @@ def console_context(request: HttpRequest, *, lookup: Lookup | None, ticket: Tick
     if lookup is None:
         return context
     page = selectors.load_lookup_page(lookup, user=request.user)
-    wanted = {name: _number(request.GET.get(name)) for name in ("result", "passage")}
+    wanted = {name: read_id(request.GET.get(name)) for name in ("result", "passage")}
     pane = selectors.load_document_pane(
         lookup, user=request.user, result_id=wanted["result"], passage_id=wanted["passage"]
     )
@@ -167,7 +168,3 @@ def _offer_retry(request: HttpRequest, message: str, *, status: int) -> HttpResp
     asked = [(name, values) for name, values in request.POST.lists() if name not in ("question", "csrfmiddlewaretoken")]
     context = {"message": message, "question": request.POST["question"], "asked": asked}
     return render(request, "console/unavailable.html", context, status=status)
-
-
-def _number(value: str | None) -> int | None:
-    return int(value) if value and value.isascii() and value.isdigit() and len(value) < 19 else None

@@ -12,7 +12,7 @@ from hotline.forms import DecisionForm, ReviewListForm
 from hotline.models import SecondaryReview
 from hotline.services import reviews as review_service
 from hotline.views.base import REVIEW_LOOKUPS, desk_view
-from kb.web import paginate
+from kb.web import paginate, read_ids
 
 
 @require_GET
@@ -39,7 +39,7 @@ def show_review(request: HttpRequest, pk: int) -> HttpResponse:
         chosen = form.cleaned_data
         review_service.decide_review(review=review, picked=chosen["picked"], note=chosen["note"], by=request.user)
         return _go_on(request, review)
-    ticked = [int(value) for value in request.POST.getlist("picked") if value.isdigit()]
+    ticked = read_ids(request.POST.getlist("picked"))
     context = {
         "review": review,
         "page": page,

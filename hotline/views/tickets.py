@@ -15,7 +15,7 @@ from hotline.services import tickets as ticket_service
 from hotline.views.base import ANSWER_CALLS, REVIEW_LOOKUPS, desk_view, redirect_to_search
 from hotline.views.lookups import console_context
 from kb.models import Passage
-from kb.web import is_htmx, paginate
+from kb.web import is_htmx, paginate, read_id
 
 
 @require_http_methods(["GET", "POST"])
@@ -35,7 +35,7 @@ def list_tickets(request: HttpRequest) -> HttpResponse:
 def show_ticket(request: HttpRequest, number: str) -> HttpResponse:
     """The console: the ticket's latest lookup, or the one that `?lookup=` names."""
     ticket = _load_or_404(number)
-    lookup = selectors.load_ticket_lookup(ticket, request.GET.get("lookup", ""))
+    lookup = selectors.load_ticket_lookup(ticket, read_id(request.GET.get("lookup")))
     context = console_context(request, lookup=lookup, ticket=ticket)
     return render(request, "console/show.html", {**context, "history": selectors.list_ticket_lookups(ticket)})
 
@@ -98,8 +98,8 @@ def _show_work(request: HttpRequest, number: str, message: str, **context: objec
     if is_htmx(request):
         return render(request, "console/_work.html", {"ticket": _load_or_404(number), "done": message, **context})
     messages.success(request, message)
-    lookup = request.POST.get("lookup", "")
+    lookup = read_id(request.POST.get("lookup"))
     response = redirect("ticket", number)
-    if lookup.isascii() and lookup.isdigit():
+    if lookup:
         response["Location"] += f"?lookup={lookup}"
     return response
