@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from hotline.golden import GoldenComparison, compare_on_golden, load_golden_questions
+from hotline.golden import GoldenComparison, Side, compare_on_golden, load_golden_questions
 from hotline.live_settings import get_live_settings
 from hotline.models import Lookup
 from hotline.understanding import understand_question
+from kb.engine import get_search_engine
 from kb.live_dictionaries import load_rules, load_rules_with_drafts
 from kb.query_understanding import Rules
+from kb.rarity import make_rarity
 
 RECENT = 500  # lookups whose questions are understood anew
 SHOWN = 50  # questions of which the change is shown
@@ -22,7 +24,7 @@ def try_drafts(on_progress: Callable[[int], None] | None = None) -> dict[str, An
     questions = list_questions()
     changed = list(compare_understanding(questions, before, after))
     settings = get_live_settings()
-    compared = compare_on_golden(before=(settings, before), after=(settings, after), on_progress=on_progress)
+    compared = compare_on_golden(before=Side(settings, before), after=Side(settings, after), on_progress=on_progress)
     return {
         "questions": len(questions),
         "changed_count": len(changed),
@@ -52,7 +54,8 @@ def compare_understanding(questions: Iterable[str], before: Rules, after: Rules)
 
 
 def _read_wordings(question: str, rules: Rules) -> list[tuple[str, str]]:
-    return [(wording.kind, wording.text) for wording in understand_question(question, rules=rules)]
+    wordings = understand_question(question, rules=rules, rarity=make_rarity(get_search_engine()))
+    return [(wording.kind, wording.text) for wording in wordings]
 
 
 def _describe_golden(compared: GoldenComparison) -> dict[str, Any]:
@@ -64,5 +67,6 @@ def _describe_golden(compared: GoldenComparison) -> dict[str, Any]:
         "before": compared.before.to_json(),
         "after": compared.after.to_json(),
         "fallen": list(compared.fallen),
+        "troubles": list(compared.troubles),
         "moved": [row.to_json() for row in compared.changed[:SHOWN]],
     }

@@ -12,7 +12,7 @@ from hotline.errors import SearchUnavailable, UnknownIndex
 from hotline.semantic_recall import recall_by_meaning
 from hotline.understanding import UnderstoodQuestion, Wording, mark_searched, read_question
 from kb.engine import get_search_engine
-from kb.query_understanding import Rules
+from kb.query_understanding import Rarity, Rules
 from kb.retrieval import DEFAULT_PLAN, DocumentHit, FirstStageResult, FusionPlan, Ranked, retrieve
 from kb.search.types import IndexMissing, SearchEngineError, SearchFilter, SearchReader
 
@@ -39,16 +39,18 @@ def choose_wordings(
     without: Collection[str] = (),
     offered: Sequence[Wording] = (),
     rules: Rules | None = None,
+    rarity: Rarity | None = None,
 ) -> UnderstoodQuestion:
     """The question understood, its wordings marked with what shall be searched.
 
     `chosen`: the rewrites that somebody switched on. Where nobody chose (None), `rewrites` decides: default (those
     that help, where the first search is weak), none, or always (all). `without`: keys of steps that are not made.
-    `offered`: rewrites beside those by rules. `rules` None: the live ones.
+    `offered`: rewrites beside those by rules. `rules` None: the live ones. `rarity`: of the
+    index that will be searched.
     """
     if chosen is None and rewrites == "none":
         chosen = ()
-    read = read_question(question, chosen=chosen, without=without, rules=rules)
+    read = read_question(question, chosen=chosen, without=without, rules=rules, rarity=rarity)
     said = {wording.text for wording in read.wordings}
     added = [replace(item, is_used=item.text in (chosen or ())) for item in offered if item.text not in said]
     wordings = [*read.wordings, *added]

@@ -23,9 +23,11 @@ from hotline.review_policy import judge_lookup
 from hotline.services.rerank_jobs import QueuedReranker
 from hotline.services.tickets import clean_question
 from hotline.understanding import Wording
+from kb.engine import get_search_engine
 from kb.live_dictionaries import get_live_rules
 from kb.models import DocumentVersion, Passage
 from kb.query_understanding import NamedPlace, Rules
+from kb.rarity import make_rarity
 from kb.retrieval import DocumentHit
 from kb.search.types import SearchFilter
 from kb.selectors import load_passages, readable_versions
@@ -265,7 +267,8 @@ def _find(
     began = time.perf_counter()
     question = clean_question(asked.text)
     rules = get_live_rules() if rules is None else rules
-    wordings = choose_wordings(question, settings.rewrites, rules=rules).wordings
+    rarity = make_rarity(get_search_engine(), settings.index or None)
+    wordings = choose_wordings(question, settings.rewrites, rules=rules, rarity=rarity).wordings
     understanding = _ms(time.perf_counter() - began)
     found = find_documents(wordings, search_filter, plan=settings.build_plan(), index=settings.index)
     documents = tuple(source.load(found.documents, wordings[0].text, rules))

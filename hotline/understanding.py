@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kb.live_dictionaries import get_live_rules
-from kb.query_understanding import Rules, Step, Understanding, understand
+from kb.query_understanding import Rarity, Rules, Step, Understanding, understand
 
 LONG_QUESTION = 200  # characters: from here on what names the matter is searched, not every word
 FUSED_KINDS = frozenset({"synonyms", "expanded"})  # searched unasked where the first search is weak; others are offered
@@ -36,10 +36,10 @@ class UnderstoodQuestion:
 
 
 def understand_question(
-    question: str, *, chosen: Collection[str] | None = None, rules: Rules | None = None
+    question: str, *, chosen: Collection[str] | None = None, rules: Rules | None = None, rarity: Rarity | None = None
 ) -> list[Wording]:
     """The question as it is searched, then its rewrites; see `read_question`."""
-    return read_question(question, chosen=chosen, rules=rules).wordings
+    return read_question(question, chosen=chosen, rules=rules, rarity=rarity).wordings
 
 
 def read_question(
@@ -48,12 +48,15 @@ def read_question(
     chosen: Collection[str] | None = None,
     without: Collection[str] = (),
     rules: Rules | None = None,
+    rarity: Rarity | None = None,
 ) -> UnderstoodQuestion:
     """`chosen`: the rewrites that shall be searched too (None: where the first search is weak, those of FUSED_KINDS).
 
-    `without`: keys of steps that the agent removed. `rules` None: the live ones.
+    `without`: keys of steps that the agent removed. `rules` None: the live ones. `rarity`: of the
+    corpus that will be searched.
     """
-    understood = understand(question, get_live_rules() if rules is None else rules, without=without)
+    rules = get_live_rules() if rules is None else rules
+    understood = understand(question, rules, rarity=rarity, without=without)
     first, *rest = _list_wordings(question, understood)
     used = set(chosen or ())
     wordings = [

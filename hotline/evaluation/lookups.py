@@ -17,7 +17,8 @@ from hotline.machine_check import MachineCheck, can_be_settled, check_by_machine
 from hotline.review_policy import judge_lookup
 from hotline.understanding import Wording
 from kb.live_dictionaries import get_live_rules
-from kb.query_understanding import Rules
+from kb.query_understanding import Rarity, Rules
+from kb.rarity import make_rarity
 from kb.retrieval import FirstStageResult
 from kb.search.types import SearchFilter
 from reranking.lexical_features import list_features
@@ -61,10 +62,10 @@ def ask_questions(
     """
     by_id = {document.id: document for document in corpus.documents}
     analyze = corpus.engine.segmenter(corpus.index).analyze_query
-    rules = get_live_rules()
+    rules, rarity = get_live_rules(), make_rarity(corpus.engine, corpus.index)
     for question in questions:
         seconds: dict[str, float] = {}
-        wordings = _understand(question.text, rules, seconds)
+        wordings = _understand(question.text, rules, rarity, seconds)
         text = wordings[0].text
         found = _search(corpus, wordings, seconds, recall)
         places = find_asked_places(text, rules)
@@ -83,9 +84,9 @@ def ask_questions(
         yield Asked(question, text, ids, rows, ranking, check, find_touches(question, by_id), seconds)
 
 
-def _understand(text: str, rules: Rules, seconds: dict[str, float]) -> list[Wording]:
+def _understand(text: str, rules: Rules, rarity: Rarity, seconds: dict[str, float]) -> list[Wording]:
     began = time.perf_counter()
-    wordings = choose_wordings(text, rules=rules).wordings
+    wordings = choose_wordings(text, rules=rules, rarity=rarity).wordings
     seconds["understanding"] = time.perf_counter() - began
     return wordings
 

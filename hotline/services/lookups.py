@@ -21,6 +21,7 @@ from hotline.services.tickets import clean_question
 from hotline.understanding import UnderstoodQuestion, Wording, read_question
 from kb.engine import get_search_engine
 from kb.models import DocumentVersion, IndexVersion, Passage
+from kb.rarity import make_rarity
 from kb.retrieval import DocumentHit
 from kb.search.types import SearchFilter
 from kb.selectors import load_passages, load_versions
@@ -80,10 +81,13 @@ def start_lookup(
     wanted = filters if isinstance(filters, Filters) else Filters.from_json(filters or {})
     as_of = as_of or timezone.localdate()
     live = get_live_settings()
-    read = choose_wordings(question, live.rewrites, chosen=variant_texts, without=without, offered=offered)
+    rarity = make_rarity(get_search_engine())
+    read = choose_wordings(
+        question, live.rewrites, chosen=variant_texts, without=without, offered=offered, rarity=rarity
+    )
     understanding = round(1000 * (time.perf_counter() - began), 1)
     search_filter = build_search_filter(wanted, as_of, departments=readable_departments(by, api_key))
-    found = find_documents(read.wordings, search_filter, plan=live.build_plan())
+    found = find_documents(read.wordings, search_filter, plan=live.build_plan(), semantic=live.semantic)
     lookup = Lookup(
         ticket=ticket,
         question=question,

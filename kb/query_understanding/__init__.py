@@ -2,11 +2,12 @@
 
 from kb.query_understanding.places import NamedPlace, find_named_places, prefer_places
 from kb.query_understanding.rules import RuleError, Rules, load_default_rules
-from kb.query_understanding.types import Step, Understanding, Variant
+from kb.query_understanding.types import Rarity, Step, Understanding, Variant
 from kb.query_understanding.understanding import understand
 
 __all__ = [
     "NamedPlace",
+    "Rarity",
     "RuleError",
     "Rules",
     "Step",

@@ -1,13 +1,16 @@
 """From a long complaint to the sentences that ask or name the matter."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
-from kb.query_understanding.types import FoundTerm, Idf, QuestionSentence
+from kb.query_understanding.types import FoundTerm, QuestionSentence, Rarity
 
 SHORT_ENOUGH = 80  # characters: such a question is searched as it is
 MOST_SENTENCES = 3
 MOST_CHARACTERS = 150
+FIRST = 2.0  # what the first sentence weighs against another that says as much
+ONCE = 0.5  # taken off the times that a bigram is said: what comes again counts more than what is said in passing
 
 _SENTENCE = re.compile(r"[^。！？!?；;\n]+[。！？!?；;\n]*")
 _LONG = re.compile(r"[^，,]{1,60}[，,]?|[^，,]{60}")
@@ -20,16 +23,21 @@ _HAN = re.compile("[\u4e00-\u9fff]+")
 
 
 def find_question_sentences(
-    cleaned: str, terms: Sequence[FoundTerm], idf: Idf | None = None
+    cleaned: str, terms: Sequence[FoundTerm], rarity: Rarity | None = None
 ) -> tuple[QuestionSentence, ...]:
     """The sentences of a long text that carry its question, in its order; none for a short text.
 
-    The weight is the mean rarity of a sentence's bigrams in the corpus (without `idf` every one counts 1), more where
-    the sentence asks, demands or names a term, less where it is courtesy.
+    The weight is the mean over a sentence's bigrams of how often the text says them, each time weighed by its rarity
+    in the corpus (1 without `rarity`); more where the sentence asks, demands, names a term, or is the first, in which
+    most say what it is about; less where it is courtesy.
     """
     if len(cleaned) <= SHORT_ENOUGH:
         return ()
-    sentences = [_weigh(cleaned, start, end, terms, idf) for start, end in _split(cleaned)]
+    spans = _split(cleaned)
+    said = Counter(bigram for span in spans for bigram in _list_bigrams(cleaned[slice(*span)]))
+    rarities = rarity(said.keys()) if rarity else {}
+    weights = {bigram: (count - ONCE) * rarities.get(bigram, 1.0) for bigram, count in said.items()}
+    sentences = [_weigh(cleaned, start, end, terms, weights) for start, end in spans]
     best = sorted(sentences, key=lambda sentence: (-sentence.weight, sentence.start))
     chosen: list[QuestionSentence] = []
     for sentence in (s for s in best[:MOST_SENTENCES] if 2 * s.weight >= best[0].weight):
@@ -56,12 +64,20 @@ def _split(text: str) -> list[tuple[int, int]]:
     return [(start, end) for start, end in spans if _HAN.search(text, start, end)]
 
 
-def _weigh(text: str, start: int, end: int, terms: Sequence[FoundTerm], idf: Idf | None) -> QuestionSentence:
+def _list_bigrams(sentence: str) -> list[str]:
+    return [run[i : i + 2] for run in _HAN.findall(sentence) for i in range(len(run) - 1)]
+
+
+def _weigh(
+    text: str, start: int, end: int, terms: Sequence[FoundTerm], weights: Mapping[str, float]
+) -> QuestionSentence:
     sentence = text[start:end]
-    bigrams = [run[i : i + 2] for run in _HAN.findall(sentence) for i in range(len(run) - 1)]
-    rarity = sum(map(idf, bigrams)) / len(bigrams) if idf and bigrams else float(bool(bigrams))
+    bigrams = _list_bigrams(sentence)
+    weight = sum(weights[bigram] for bigram in bigrams) / (len(bigrams) or 1)
     named = sum(start <= term.start and term.end <= end for term in terms)
     factor = 1.0 + 0.8 * bool(ASKS.search(sentence)) + 0.4 * bool(_DEMANDS.search(sentence)) + 0.3 * min(named, 3)
+    if not text[:start].strip():
+        factor *= FIRST
     if _CHATTER.search(sentence):
         factor *= 0.5
-    return QuestionSentence(sentence.strip(), round(rarity * factor, 4), start, end)
+    return QuestionSentence(sentence.strip(), round(weight * factor, 4), start, end)

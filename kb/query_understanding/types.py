@@ -1,9 +1,10 @@
 """What understanding a question yields."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-Idf = Callable[[str], float]
+Rarity = Callable[[Collection[str]], Mapping[str, float]]
+"""How much each of some bigrams tells, the more the rarer it is; 1 for one that is left out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from kb.query_understanding.focus import find_question_sentences
 from kb.query_understanding.rules import Rules
 from kb.query_understanding.types import (
     FoundTerm,
-    Idf,
     PlaceName,
     QuestionSentence,
+    Rarity,
     Step,
     Understanding,
     Variant,
@@ -20,15 +20,17 @@ from kb.query_understanding.types import (
 _NAMES = {"synonyms": "同义表达", "expanded": "补全简称与主体", "policy_form": "换成疑问/政策句式", "focus": "诉求要点"}
 
 
-def understand(question: str, rules: Rules, *, idf: Idf | None = None, without: Collection[str] = ()) -> Understanding:
+def understand(
+    question: str, rules: Rules, *, rarity: Rarity | None = None, without: Collection[str] = ()
+) -> Understanding:
     """Cleans a question, finds its terms, places and question sentences, and rewrites it.
 
-    `idf` gives a bigram's rarity in the corpus. `without` names what the agent removed: kinds of step ("filler") or
-    single steps by their key ("filler:请问"). A rewrite that changes nothing is left out.
+    `rarity` weighs bigrams by the corpus that is searched. `without` names what the agent removed: kinds of step
+    ("filler") or single steps by their key ("filler:请问"). A rewrite that changes nothing is left out.
     """
     cleaned = clean(Draft.of(question, without), rules)
     terms = tuple(_find_terms(cleaned.text, rules))
-    sentences = find_question_sentences(cleaned.text, terms, idf)
+    sentences = find_question_sentences(cleaned.text, terms, rarity)
     steps, variants = _rewrite(cleaned, rules, sentences)
     return Understanding(
         original=question,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -17,9 +17,10 @@ from elasticsearch import Elasticsearch
 
 from kb.search.elastic_documents import DICTIONARY_ID, build_index_body, list_entries
 from kb.search.elastic_io import BUSY, count_entries, replace_entries, scan_versions, translate_errors
-from kb.search.elastic_queries import build_search, read_hits
+from kb.search.elastic_queries import build_count, build_search, read_counts, read_hits
 from kb.search.entries import INDEX_FORMAT, split_batches
 from kb.search.types import (
+    BigramCounts,
     EngineHealth,
     FieldQuery,
     IndexCounts,
@@ -99,6 +100,11 @@ class ElasticEngine:
                 filter_path="responses.status,responses.error,responses.hits.hits._score,responses.hits.hits.fields",
             )
             return [read_hits(response, limit) for response in answer["responses"]]
+
+    def count_bigrams(self, index: str, bigrams: Collection[str]) -> BigramCounts:
+        with self._asking_again(), translate_errors():
+            answer = self._client.termvectors(index=self._physical(index), **build_count(bigrams))
+            return read_counts(answer.body)
 
     def health(self) -> EngineHealth:
         try:

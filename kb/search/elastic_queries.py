@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from kb.search.entries import order_hits, weigh_tokens
 from kb.search.types import (
+    BigramCounts,
     FieldQuery,
     IndexMissing,
     PassageHit,
@@ -56,6 +58,27 @@ def read_hits(response: dict[str, Any], limit: int) -> list[PassageHit]:
         raise _read_error(response)
     hits = response.get("hits", {}).get("hits", [])
     return order_hits([_read_hit(hit["fields"], hit["_score"]) for hit in hits], limit)
+
+
+def build_count(bigrams: Collection[str]) -> dict[str, Any]:
+    """The arguments of a term vectors request for a passage that is not stored: how many passages hold each bigram."""
+    return {
+        "doc": {"bigrams": " ".join(bigrams)},
+        "fields": ["bigrams"],
+        "term_statistics": True,
+        "field_statistics": True,
+        "positions": False,
+        "offsets": False,
+        "payloads": False,
+    }
+
+
+def read_counts(response: dict[str, Any]) -> BigramCounts:
+    """None known where the request held no bigram."""
+    vectors = response.get("term_vectors", {}).get("bigrams", {})
+    counts = {bigram: term.get("doc_freq", 0) for bigram, term in vectors.get("terms", {}).items()}
+    passages = vectors.get("field_statistics", {}).get("doc_count", 0)
+    return BigramCounts(passages, {bigram: count for bigram, count in counts.items() if count})
 
 
 def _read_hit(columns: dict[str, list[int]], score: float) -> PassageHit:

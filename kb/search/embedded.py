@@ -15,7 +15,7 @@ import re
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +27,7 @@ from kb.search.embedded_index import IndexReader, build_document, build_schema, 
 from kb.search.entries import INDEX_FORMAT, split_batches, tokenize_passage, tokenize_version
 from kb.search.files import WriteLock, write_whole
 from kb.search.types import (
+    BigramCounts,
     EngineHealth,
     FieldQuery,
     IndexCounts,
@@ -92,6 +93,15 @@ class EmbeddedEngine:
             ]
         except (OSError, ValueError) as error:
             raise SearchEngineUnavailable(f"{index}: {error}") from error
+
+    def count_bigrams(self, index: str, bigrams: Collection[str]) -> BigramCounts:
+        reader = self._open(index).readers["passages"]
+        try:
+            searcher = reader.searcher()
+            counts = {bigram: searcher.doc_freq("bigrams", bigram) for bigram in bigrams}
+        except (OSError, ValueError) as error:
+            raise SearchEngineUnavailable(f"{index}: {error}") from error
+        return BigramCounts(searcher.num_docs, {bigram: count for bigram, count in counts.items() if count})
 
     def health(self) -> EngineHealth:
         try:

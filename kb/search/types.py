@@ -6,7 +6,7 @@ here in Python, by the segmenter of the dictionary that an index was created wit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal, NamedTuple, Protocol
@@ -108,6 +108,13 @@ class PassageHit(NamedTuple):
     score: float
 
 
+class BigramCounts(NamedTuple):
+    """How many passages an index holds, and in how many of them each bigram occurs, if in any."""
+
+    passages: int
+    containing: Mapping[str, int]
+
+
 @dataclass(frozen=True, slots=True)
 class IndexedVersion:
     """What an index holds of a version, for comparison with the database."""
@@ -158,6 +165,10 @@ class SearchReader(Protocol):
         self, index: str, queries: Sequence[FieldQuery], search_filter: SearchFilter, *, limit: int
     ) -> list[list[PassageHit]]:
         """For each query its best `limit` hits, best first, equal scores by id. Raises IndexMissing."""
+        ...
+
+    def count_bigrams(self, index: str, bigrams: Collection[str]) -> BigramCounts:
+        """What was replaced or deleted may still count for a while. Raises IndexMissing."""
         ...
 
     def health(self) -> EngineHealth:

@@ -19,6 +19,12 @@ COMPLAINT = (
     "今年三月开始，楼上天天漏水，卫生间顶板都泡坏了。物业来看过两次，说要等，之后就没有消息了。"
     "请问住宅专项维修资金能不能用来维修共用部位的渗漏？百忙之中打扰了，谢谢领导。"
 )
+
+
+def count_characters(bigrams):
+    return {bigram: float(len(bigram)) for bigram in bigrams}
+
+
 spoken = st.sampled_from([row.text for row in (*RULES.spoken, *RULES.abbreviations, *RULES.question_forms)])
 words = st.sampled_from(
     [
@@ -59,7 +65,7 @@ def test_cleaning_and_rewrites_keep_negations_numbers_and_dates(question):
 @given(questions)
 @settings(max_examples=300, deadline=None)
 def test_everything_points_into_its_text(question):
-    understanding = understand(question, RULES, idf=len)
+    understanding = understand(question, RULES, rarity=count_characters)
     assert all(0 <= step.start <= step.end <= len(question) for step in understanding.steps)
     for found in (*understanding.terms, *understanding.place_names):
         word = getattr(found, "text", None) or found.name
@@ -119,7 +125,7 @@ def test_rare_sentences_weigh_more():
         f"{common}这条路晚上也没有灯光照明。{rare}"
         + "邻居相处得也很好，花坛里开了小花。老人们早上都出来散步，孩子们放学后在空地玩耍。"
     )
-    found = understand(text, Rules(), idf=lambda bigram: 9.0 if bigram in rare else 1.0)
+    found = understand(text, Rules(), rarity=lambda bigrams: {bigram: 9.0 for bigram in bigrams if bigram in rare})
     heaviest = max(found.question_sentences, key=lambda sentence: sentence.weight)
     assert heaviest.text == rare
 

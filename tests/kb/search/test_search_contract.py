@@ -61,6 +61,15 @@ def test_every_field_is_searched_and_answers_come_in_the_order_of_the_queries(fi
     assert answers[2][0].version_id == 4
 
 
+def test_passages_that_hold_a_bigram_are_counted(filled: SearchEngine) -> None:
+    passages, containing = filled.count_bigrams("first", ["漏水", "电梯", "魑魅"])
+    assert passages == filled.count("first").passages
+    assert containing == {"漏水": len(find(filled, "漏水")), "电梯": len(find(filled, "电梯"))}
+    assert filled.count_bigrams("first", []).containing == {}
+    with pytest.raises(IndexMissing):
+        filled.count_bigrams("nowhere", ["漏水"])
+
+
 def test_limit_is_kept(filled: SearchEngine) -> None:
     assert len(filled.search_many("first", [FieldQuery("bigrams", ("漏水",))], ANY, limit=2)[0]) == 2
 
