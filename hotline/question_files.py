@@ -14,7 +14,7 @@ from hotline.models import Ticket
 from hotline.services.tickets import QUESTION_LIMIT
 from kb.errors import KnowledgeError
 from kb.parsing import ParseLimits, ParseRefused
-from kb.parsing.cleaning import clean_line
+from kb.parsing.cleaning import clean_line, clean_text
 from kb.parsing.decoding import decode_text, looks_binary
 from kb.parsing.fields import normalise_name
 from kb.tables import read_table
@@ -106,8 +106,8 @@ def _read_text(data: bytes) -> Iterator[AskedRow]:
     """A question a line; after a tab its right policies."""
     if looks_binary(data[:8192]):
         raise QuestionFileError("文件不是文字，请另存为 TXT、CSV 或 XLSX 后再上传。", code="corrupt")
-    for line in decode_text(data).removeprefix("\ufeff").splitlines():
-        question, *rest = _PARTS_OF_PLAIN.split(line.strip())
+    for line in clean_text(decode_text(data)).split("\n"):
+        question, *rest = _PARTS_OF_PLAIN.split(line)
         if question.strip():
             yield AskedRow(question.strip(), split_answers("\n".join(rest)))
 

@@ -5,7 +5,6 @@ A value, with JSON in and out. What is left empty is as the deployment has it.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -21,6 +20,7 @@ NAME_LIMIT = 200
 MOST_LOG_ODDS = 100.0  # no reranker's gap comes near
 
 _CATEGORY = re.compile(r"[a-z0-9_-]{1,20}")
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # JSON can say them, PostgreSQL cannot hold them
 
 
 class SettingsError(ValueError):
@@ -59,7 +59,7 @@ class RetrievalSettings:
             raise SettingsError("检索设置应是一个对象。")
         known = {item.name for item in fields(cls)}
         if unknown := sorted(str(name) for name in data if name not in known):
-            raise SettingsError(f"没有这样的检索设置：{'、'.join(unknown)}。")
+            raise SettingsError(f"没有这样的检索设置：{_UNSTORABLE.sub('', '、'.join(unknown))}。")
         return cls(
             index=_read_text(data, "index", "索引名称", NAME_LIMIT),
             rankings=_read_rankings(data.get("rankings")),
@@ -91,6 +91,8 @@ def _read_text(data: Mapping[str, Any], name: str, label: str, limit: int) -> st
         raise SettingsError(f"{label}应是文字。")
     if len(value.strip()) > limit:
         raise SettingsError(f"{label}超过 {limit} 字。")
+    if _UNSTORABLE.search(value):
+        raise SettingsError(f"{label}里有不能保存的字符。")
     return value.strip()
 
 
@@ -105,7 +107,7 @@ def _read_rankings(value: Any) -> tuple[str, ...]:
     """In the plan's order, so that equal settings are equal; all of them is the same as none named."""
     if not value:
         return ()
-    if isinstance(value, str) or not isinstance(value, Sequence) or not set(RANKINGS).issuperset(value):
+    if isinstance(value, str) or not isinstance(value, Sequence) or any(name not in RANKINGS for name in value):
         raise SettingsError(f"词元只能从 {'、'.join(RANKINGS)} 中选。")
     return () if len(set(value)) == len(RANKINGS) else tuple(name for name in RANKINGS if name in value)
 
@@ -113,7 +115,7 @@ def _read_rankings(value: Any) -> tuple[str, ...]:
 def _read_number(value: Any, label: str, most: float) -> float | None:
     if value is None or value == "":
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:  # nan
         raise SettingsError(f"{label}应是数字。")
     if not 0 <= value <= most:
         raise SettingsError(f"{label}应在 0 与 {most:g} 之间。")

@@ -48,7 +48,7 @@ def test_columns_are_known_by_their_names(header: str, answers: tuple[str, ...])
     row = ",".join(cells[name] for name in header.split(","))
     rows = read_questions("问题.csv", "\n".join([header, *[row] * 50]).encode("gb18030"))
 
-    assert rows == [AskedRow("问", answers)] * 50
+    assert rows == [AskedRow("问", answers, note="x" if "备注" in header else "")] * 50
 
 
 def test_line_of_business_is_read_by_name_or_code() -> None:
@@ -91,6 +91,13 @@ def test_fewer_or_more_than_allowed_are_refused() -> None:
 def test_unusable_file_is_refused_in_chinese(name: str, data: bytes, said: str) -> None:
     with pytest.raises(QuestionFileError, match=said):
         read_questions(name, data)
+
+
+def test_characters_that_cannot_be_stored_are_dropped() -> None:
+    data = "\n".join([*LINES, "楼上\0漏水\t云府办规\0[2025]8号"]).encode()
+
+    last = read_questions("问题.txt", data)[-1]
+    assert (last.question, last.answers) == ("楼上漏水", ("云府办规[2025]8号",))
 
 
 def test_answers_are_parted_once_each() -> None:
