@@ -15,7 +15,7 @@ from tenacity.wait import wait_random_exponential
 
 from reranking.breaker import HostBreaker, HostLeftAlone
 from reranking.remote_shapes import SHAPES, RemoteOptions
-from reranking.types import Candidate, Ranking, RankingRequest, RerankerInfo, RerankerUnavailable
+from reranking.types import Candidate, Ranking, RankingRequest, RerankerError, RerankerInfo, RerankerUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -75,21 +75,38 @@ class RemoteReranker:
 
     def rank(self, requests: Sequence[RankingRequest]) -> list[Ranking]:
         """One HTTP request for each, several at once, so that the host can batch them."""
+        rankings = []
+        for outcome in self.rank_each(requests):
+            if isinstance(outcome, RerankerError):
+                raise outcome
+            rankings.append(outcome)
+        return rankings
+
+    def rank_each(self, requests: Sequence[RankingRequest]) -> list[Ranking | RerankerError]:
+        """As `rank`, but what went wrong with one request takes no other's ranking."""
         started = time.monotonic()
         if len(requests) <= 1:
-            return [self._rank_one(request, started) for request in requests]
+            return [self._try_one(request, started) for request in requests]
         workers = min(len(requests), self._options.concurrency)
         with ThreadPoolExecutor(workers, thread_name_prefix="remote-rerank") as pool:
-            return list(pool.map(lambda request: self._rank_one(request, started), requests))
+            return list(pool.map(lambda request: self._try_one(request, started), requests))
 
     def close(self) -> None:
         self._client.close()
+
+    def _try_one(self, request: RankingRequest, started: float) -> Ranking | RerankerError:
+        try:
+            return self._rank_one(request, started)
+        except RerankerError as error:
+            return error
 
     def _rank_one(self, request: RankingRequest, started: float) -> Ranking:
         if not request.candidates:
             return Ranking((), self._info)
         budget = request.latency_budget
         deadline = None if budget is None else started + budget
+        if deadline is not None and time.monotonic() >= deadline:  # its turn came too late: not the host's fault
+            return self._leave_unscored(request, started)
         try:
             with self._breaker.guard():
                 ranking = self._ask(request, deadline)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import socket
 import threading
@@ -16,7 +17,7 @@ from reranking.remote import RequestRefused
 from reranking.remote_shapes import RemoteOptions
 from reranking.server_app import ServerOptions
 from reranking.server_schemas import Limits
-from reranking.types import Candidate, NonFiniteScore, RankingRequest, Reranker, RerankerUnavailable
+from reranking.types import Candidate, NonFiniteScore, Ranking, RankingRequest, Reranker, RerankerUnavailable
 from tests.reranking.contract import RerankerContract
 from tests.reranking.serving import HANG_UP, REQUEST, Answer, FakeReranker, connect, connect_script, make_answer, serve
 
@@ -110,6 +111,19 @@ class TestAgainstTheServer:
         assert len(rankings) == 8
         assert sum(map(len, engine.calls)) == 8
         assert len(engine.calls) <= 2
+
+    def test_refusal_of_one_request_takes_no_others_ranking(self) -> None:
+        def script(number: int, body: bytes) -> Answer:
+            return make_answer({}, 413) if "坏" in json.loads(body)["query"] else make_answer()
+
+        requests = [RankingRequest(query, REQUEST.candidates) for query in ("好", "坏", "好")]
+        with connect_script(script) as (remote, _):
+            outcomes = remote.rank_each(requests)
+            with pytest.raises(RequestRefused):
+                remote.rank(requests)
+
+        assert [isinstance(outcome, Ranking) for outcome in outcomes] == [True, False, True]
+        assert isinstance(outcomes[1], RequestRefused)
 
     def test_key_is_sent(self) -> None:
         with serve(FakeReranker(), ServerOptions(api_key="key-1")) as url:

@@ -77,6 +77,49 @@ class TestBreaker:
             with pytest.raises(RerankerUnavailable, match="left alone"):
                 remote.rank([hurried])
 
+    def test_request_whose_turn_came_too_late_says_nothing_against_the_host(self) -> None:
+        let_go = threading.Event()
+
+        def script(number: int, body: bytes) -> Answer:
+            let_go.wait(5)
+            return make_answer()
+
+        hurried = RankingRequest("漏水", REQUEST.candidates, latency_budget=0.2)
+        with connect_script(script, **self.options, concurrency=1) as (remote, host):
+            rankings = remote.rank([hurried] * 4)
+            let_go.set()
+
+            assert all(ranking.unscored for ranking in rankings)
+            assert len(host.bodies) == 1
+            assert remote.status()["breaker"] == "closed"
+
+    def test_one_call_alone_tries_a_host_that_failed(self) -> None:
+        let_go, asked = threading.Event(), threading.Event()
+
+        def script(number: int, body: bytes) -> Answer:
+            if number < 2:
+                return make_answer({}, 503)
+            asked.set()
+            let_go.wait(5)
+            return make_answer()
+
+        with connect_script(script, **self.options) as (remote, host):
+            for _ in range(2):
+                with pytest.raises(RerankerUnavailable):
+                    remote.rank([REQUEST])
+            time.sleep(0.5)
+            trial = threading.Thread(target=remote.rank, args=([REQUEST],))
+            trial.start()
+            assert asked.wait(5)
+            with pytest.raises(RerankerUnavailable, match="being tried"):
+                remote.rank([REQUEST])
+            let_go.set()
+            trial.join(5)
+
+            assert len(host.bodies) == 3
+            assert remote.status()["breaker"] == "closed"
+            assert remote.rank([REQUEST])[0].ids
+
     def test_many_threads_do_not_confuse_it(self) -> None:
         with connect_script(lambda number, body: make_answer({}, 503), **self.options, concurrency=16) as (
             remote,
