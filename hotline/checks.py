@@ -81,8 +81,9 @@ def _check_ranges() -> list[CheckMessage]:
     found: list[CheckMessage] = []
     if not 1 <= settings.CANDIDATE_LIMIT <= 200:
         found.append(Error("CANDIDATE_LIMIT 应在 1 到 200 之间", id="hotline.E004"))
-    if settings.RERANK_LEASE_SECONDS <= settings.RERANK_LATENCY_BUDGET_SECONDS:
-        found.append(Error("RERANK_LEASE_SECONDS 须大于 RERANK_LATENCY_BUDGET_SECONDS", id="hotline.E005"))
+    # Ranking and machine check have a lease each: either takes the budget, and storing its while.
+    if settings.RERANK_LEASE_SECONDS < settings.RERANK_LATENCY_BUDGET_SECONDS + 1:
+        found.append(Error("RERANK_LEASE_SECONDS 须比 RERANK_LATENCY_BUDGET_SECONDS 多 1 秒以上", id="hotline.E005"))
     if not 0 <= settings.LOW_BEST_RELEVANCE <= 1:
         found.append(Error("LOW_BEST_RELEVANCE 应在 0 到 1 之间", id="hotline.E006"))
     share = settings.FIRST_SHARE_THRESHOLD

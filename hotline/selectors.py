@@ -108,6 +108,18 @@ def awaits_verdict(lookup: Lookup) -> bool:
     return review is not None and review.state == SecondaryReview.State.WAITING
 
 
+def is_checked_now(lookup: Lookup) -> bool:
+    """Whether a machine check is under way."""
+    review = _review_of(lookup)
+    return review is not None and review.state == SecondaryReview.State.CHECKING
+
+
+def is_settled(lookup_id: int) -> bool:
+    """Whether all that machines do for a lookup is done. One query."""
+    done = Lookup.objects.filter(pk=lookup_id, state=Lookup.State.DONE)
+    return done.exclude(review__state=SecondaryReview.State.CHECKING).exists()
+
+
 def lookup_token(lookup: Lookup) -> str:
     """Changes whenever the lookup's results would look different."""
     review = _review_of(lookup)

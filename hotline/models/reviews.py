@@ -9,9 +9,10 @@ from hotline.models.people import User
 
 
 class SecondaryReview(models.Model):
-    """A doubtful lookup: settled by a machine check, or waiting for a reviewer's verdict."""
+    """A doubtful lookup: checked and perhaps settled by the machine, or waiting for a reviewer's verdict."""
 
     class State(models.TextChoices):
+        CHECKING = "checking", "机器校验中"
         SETTLED = "settled", "机器校验通过"
         WAITING = "waiting", "待复核"
         DECIDED = "decided", "已复核"

@@ -1,4 +1,4 @@
-"""The worker's side of a lookup: claim what waits, rerank it as one batch, decide, check by machine, store.
+"""The worker's side of a lookup: claim what waits, rerank it as one batch, decide, store, then check by machine.
 
 The database is the queue. A claim is a lease: a worker that dies leaves its lookups to the next sweep.
 """
@@ -21,11 +21,12 @@ from django.utils import timezone
 from hotline.candidates import build_candidate, find_asked_places
 from hotline.instructions import instruction_text
 from hotline.live_settings import get_live_settings
-from hotline.machine_check import MachineCheck, can_be_settled, check_by_machine
+from hotline.machine_check import Doubt, can_be_settled
 from hotline.models import Lookup, Result, ResultPassage, SecondaryReview
 from hotline.rerankers import get_reranker, make_lexical_reranker
 from hotline.review_policy import QUALITY_SAMPLE, is_sampled, judge_lookup
 from hotline.services.lookups import highlight_passage
+from hotline.services.machine_checks import release_stale_checks, settle_doubts
 from kb.live_dictionaries import get_live_rules
 from reranking.score_gap import Decision
 from reranking.types import Candidate, Ranking, RankingRequest, Reranker, RerankerError
@@ -34,11 +35,17 @@ logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
 SUSPICIOUS_ATTEMPTS = 2
+VERDICT_FIELDS = (  # others, such as its ticket, may have changed since the lookup was claimed
+    *("reranker", "reranker_revision", "is_calibrated", "notices"),
+    *("gap", "gap_threshold", "first_share", "reasons", "milliseconds"),
+    *("state", "finished_at", "lease_holder", "lease_expires_at"),
+)
 State = Lookup.State
 
 
 def rerank_waiting_lookups(*, limit: int | None = None) -> int:
     """One batch of those that wait. Returns how many were claimed."""
+    release_stale_checks()
     holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     lookups = claim_waiting_lookups(holder=holder, limit=limit or settings.RERANK_BATCH_LOOKUPS)
     if lookups:
@@ -83,25 +90,37 @@ def _choose_batch(waiting: Sequence[tuple[int, int]]) -> list[int]:
 
 
 def rerank_lookups(lookups: Sequence[Lookup], *, holder: str) -> None:
-    """Rank the whole batch at once; each lookup is stored in a transaction of its own."""
+    """Rank the whole batch at once; store each lookup in a transaction of its own; then check the doubtful at once."""
     began = time.perf_counter()
     candidates = load_candidates(lookups)
     reranker = _usable_reranker()
     rankings = _rank(reranker, lookups, candidates) if reranker else {}
     seconds = time.perf_counter() - began
+    _renew_leases(lookups, holder)
+    doubts: dict[int, Doubt] = {}
     for lookup in lookups:
         try:
-            finish_lookup(
+            doubt = finish_lookup(
                 lookup,
                 candidates=candidates[lookup.pk],
                 ranking=rankings.get(lookup.pk),
-                reranker=reranker,
                 holder=holder,
                 seconds=seconds,
             )
         except Exception:
             # One lookup's trouble stays its own: its lease runs out and it is tried again, at last without reranker.
             logger.exception("lookup %s could not be finished", lookup.pk)
+            continue
+        if doubt:
+            doubts[lookup.pk] = doubt
+    if reranker and doubts:
+        settle_doubts(reranker, doubts)
+
+
+def _renew_leases(lookups: Sequence[Lookup], holder: str) -> None:
+    """However long the ranking took, there is time to store it."""
+    mine = Lookup.objects.filter(pk__in=[lookup.pk for lookup in lookups], state=State.RERANKING, lease_holder=holder)
+    mine.update(lease_expires_at=timezone.now() + timedelta(seconds=settings.RERANK_LEASE_SECONDS))
 
 
 def load_candidates(lookups: Sequence[Lookup]) -> dict[int, list[Candidate]]:
@@ -132,11 +151,13 @@ def finish_lookup(
     *,
     candidates: Sequence[Candidate],
     ranking: Ranking | None,
-    reranker: Reranker | None,
     holder: str,
     seconds: float,
-) -> None:
-    """Order, gap, decision and review in one transaction; nothing where the lease has gone to another."""
+) -> Doubt | None:
+    """Order, gap, decision and review in one transaction; nothing where the lease has gone to another.
+
+    Returns what a machine check may settle; the review waits for it.
+    """
     verdict = judge_lookup(
         question=searched_text(lookup),
         candidates=candidates,
@@ -144,19 +165,20 @@ def finish_lookup(
         retrieval=get_live_settings(),
         category=lookup.ticket.category if lookup.ticket else "",
     )
-    check = _check(lookup, candidates, ranking, reranker, verdict)
+    doubt = _find_doubt(lookup, candidates, ranking, verdict)
     with transaction.atomic():
         mine = Lookup.objects.select_for_update().filter(pk=lookup.pk, state=State.RERANKING, lease_holder=holder)
         if not mine.exists():
-            return
+            return None
         if ranking:
             _store_order(lookup, ranking)
             _store_highlights(lookup)
         _store_verdict(lookup, ranking, verdict, seconds)
         if verdict.needs_review:
-            _open_review(lookup, check)
+            _open_review(lookup, is_checked=doubt is not None)
         elif is_sampled(lookup.pk, settings.REVIEW_SAMPLE_PERCENT):
             _open_sample(lookup)
+    return doubt
 
 
 def searched_text(lookup: Lookup) -> str:
@@ -204,29 +226,20 @@ def _rank(reranker: Reranker, lookups: Sequence[Lookup], candidates: dict[int, l
     return {lookup.pk: ranking for lookup, ranking in zip(fit, rankings, strict=True)}
 
 
-def _check(
-    lookup: Lookup,
-    candidates: Sequence[Candidate],
-    ranking: Ranking | None,
-    reranker: Reranker | None,
-    verdict: Decision,
-) -> MachineCheck | None:
-    if not (ranking and reranker and can_be_settled(verdict, ranking.info)):
+def _find_doubt(
+    lookup: Lookup, candidates: Sequence[Candidate], ranking: Ranking | None, verdict: Decision
+) -> Doubt | None:
+    """What a machine check may settle, if anything."""
+    if not (ranking and can_be_settled(verdict, ranking.info)):
         return None
-    try:
-        return check_by_machine(
-            reranker,
-            question=searched_text(lookup),
-            variants=[variant.text for variant in lookup.variants.all()[1:]],
-            candidates=candidates,
-            ranking=ranking,
-            threshold=verdict.threshold,
-            instruction=instruction_text(lookup.instruction),
-            latency_budget=settings.RERANK_LATENCY_BUDGET_SECONDS,
-        )
-    except RerankerError:
-        logger.exception("machine check of lookup %s failed; a reviewer decides", lookup.pk)
-        return None
+    return Doubt(
+        question=searched_text(lookup),
+        variants=[variant.text for variant in lookup.variants.all()[1:]],
+        candidates=candidates,
+        ranking=ranking,
+        threshold=verdict.threshold,
+        instruction=instruction_text(lookup.instruction),
+    )
 
 
 def _store_order(lookup: Lookup, ranking: Ranking) -> None:
@@ -260,7 +273,7 @@ def _store_verdict(lookup: Lookup, ranking: Ranking | None, verdict: Decision, s
     lookup.milliseconds = {**lookup.milliseconds, "rerank": round(seconds * 1000, 1)}
     lookup.state, lookup.finished_at = State.DONE, timezone.now()
     lookup.lease_holder, lookup.lease_expires_at = "", None
-    lookup.save()
+    lookup.save(update_fields=VERDICT_FIELDS)
 
 
 def _open_sample(lookup: Lookup) -> None:
@@ -270,21 +283,7 @@ def _open_sample(lookup: Lookup) -> None:
     SecondaryReview.objects.get_or_create(lookup=lookup, defaults={"chance": settings.REVIEW_SAMPLE_PERCENT / 100})
 
 
-def _open_review(lookup: Lookup, check: MachineCheck | None) -> None:
-    """Settled by the machine, or on the reviewer's desk."""
-    state = SecondaryReview.State.SETTLED if check and check.is_settled else SecondaryReview.State.WAITING
-    SecondaryReview.objects.get_or_create(
-        lookup=lookup,
-        defaults={
-            "state": state,
-            "machine_check": {
-                "is_settled": check.is_settled,
-                "gap": check.gap,
-                "threshold": check.threshold,
-                "rows": check.rows,
-                "agreeing_rows": check.agreeing_rows,
-            }
-            if check
-            else {},
-        },
-    )
+def _open_review(lookup: Lookup, *, is_checked: bool) -> None:
+    """On the reviewer's desk, unless the machine checks it first."""
+    state = SecondaryReview.State.CHECKING if is_checked else SecondaryReview.State.WAITING
+    SecondaryReview.objects.get_or_create(lookup=lookup, defaults={"state": state})

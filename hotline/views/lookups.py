@@ -140,7 +140,9 @@ def console_context(request: HttpRequest, *, lookup: Lookup | None, ticket: Tick
 
 
 def poll_interval(lookup: Lookup) -> str:
-    """How soon to ask again: at once while it is reranked, seldom for a reviewer, never when nothing can change."""
+    """How soon to ask again: soon while machines work on it, seldom for a reviewer, never when nothing can change."""
+    if selectors.is_checked_now(lookup):
+        return "1s"
     if lookup.is_final:
         return "4s" if selectors.awaits_verdict(lookup) else ""
     return "300ms" if timezone.now() - lookup.created_at < SLOW_AFTER else "2s"

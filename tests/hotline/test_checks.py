@@ -48,7 +48,7 @@ def test_defaults_are_sound() -> None:
         ({"RERANKER": "remote"}, "hotline.E002"),
         ({"SEARCH_URL": "ftp://x"}, "hotline.E003"),
         ({"CANDIDATE_LIMIT": 0, "RESULT_LIMIT": 1}, "hotline.E004"),
-        ({"RERANK_LEASE_SECONDS": 1.0}, "hotline.E005"),
+        ({"RERANK_LEASE_SECONDS": 3.5}, "hotline.E005"),
         ({"LOW_BEST_RELEVANCE": 1.5}, "hotline.E006"),
         ({"RERANKER_URL": "http://x", "RERANKER_API": "v1"}, "hotline.E009"),
         ({"RERANKER_SOURCE": "hub"}, "hotline.E010"),

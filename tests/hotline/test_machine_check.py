@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from hotline.machine_check import DEPTH, can_be_settled, check_by_machine
+from hotline.machine_check import DEPTH, Doubt, can_be_settled, check_by_machine, check_doubts
 from reranking.score_gap import Decision
 from reranking.types import Candidate, Ranking, RankingRequest, RerankerInfo
 from tests.hotline.conftest import FakeReranker
@@ -84,3 +86,31 @@ def test_single_candidate_cannot_be_compared() -> None:
     )
 
     assert (check.is_settled, check.gap, check.rows) == (False, None, 0)
+
+
+def test_several_doubts_are_one_call() -> None:
+    fake = FakeReranker()
+    lead(fake, {"问": 2.0, "变体": 1.5, "另一问": -1.0})
+    ranking = first_ranking(fake)
+    doubts = [
+        Doubt("问", ["变体"], CANDIDATES, ranking, 0.9),
+        Doubt("问", [], CANDIDATES[:1], fake.rank([RankingRequest("问", CANDIDATES[:1])])[0], 0.9),
+        Doubt("另一问", [], CANDIDATES, ranking, 0.9),
+    ]
+    fake.calls.clear()
+
+    checks = check_doubts(fake, doubts, latency_budget=1.0)
+
+    assert fake.calls == [3]
+    assert [(check.is_settled, check.rows) for check in checks] == [(True, 2), (False, 0), (False, 1)]
+    assert check_doubts(fake, []) == []
+
+
+def test_rows_that_another_reranker_scored_settle_nothing() -> None:
+    fake = FakeReranker(calibrated=True)
+    lead(fake, {"问": 9.0})
+    ranking = replace(first_ranking(fake), info=RerankerInfo("qwen", "1", calibrated=True))
+
+    (check,) = check_doubts(fake, [Doubt("问", [], CANDIDATES, ranking, 0.9)])
+
+    assert (check.is_settled, check.gap, check.agreeing_rows) == (False, None, 0)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from hotline.models import InstructionTemplate, Lookup
+from hotline.models import InstructionTemplate, Lookup, SecondaryReview, User
 from hotline.services import reranking
 from hotline.services.lookups import start_lookup
 from hotline.services.reranking import claim_waiting_lookups, rerank_lookups, rerank_waiting_lookups
+from hotline.services.tickets import open_ticket_for_lookup
 from kb.models import DocumentVersion
 from reranking.types import Candidate
 from tests.hotline.conftest import FakeReranker
@@ -171,6 +173,94 @@ def test_small_gap_that_stays_goes_to_a_reviewer(policies: Policies, reranker: F
     assert lookup.reasons == ["small_score_gap"]
     assert lookup.review.state == "waiting"
     assert lookup.review.machine_check["is_settled"] is False
+
+
+def test_doubtful_lookups_are_stored_first_then_checked_in_one_call(policies: Policies, reranker: FakeReranker) -> None:
+    stored: list[set[tuple[str, str]]] = []
+
+    def score(query: str, candidate: Candidate) -> float:
+        stored.append(set(Lookup.objects.values_list("state", "review__state")))
+        return 1.1 if "物业" in candidate.title else 1.0
+
+    reranker.calibrated, reranker.score = True, score
+    first, second = ask(), ask()
+    rerank_waiting_lookups()
+
+    assert reranker.calls[0] == 2
+    assert len(reranker.calls) == 2
+    assert stored[-1] == {("done", "checking")}
+    assert {Lookup.objects.get(pk=lookup.pk).review.state for lookup in (first, second)} == {"waiting"}
+
+
+def test_check_that_fails_leaves_the_answer_and_asks_a_reviewer(policies: Policies, reranker: FakeReranker) -> None:
+    def score(query: str, candidate: Candidate) -> float:
+        reranker.is_down = True  # from the next call on
+        return 1.1 if "物业" in candidate.title else 1.0
+
+    reranker.calibrated, reranker.score = True, score
+    lookup = finish(ask())
+
+    assert lookup.results.get(rank=1).version_id == policies["leak"].pk
+    assert (lookup.reasons, lookup.review.state) == (["small_score_gap"], "waiting")
+
+
+def test_check_whose_worker_was_killed_goes_to_a_reviewer(
+    policies: Policies, reranker: FakeReranker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reranker.calibrated, reranker.score = True, lambda query, c: 1.1 if "物业" in c.title else 1.0
+    monkeypatch.setattr(reranking, "settle_doubts", lambda *_: None)
+    lookup = finish(ask())
+    rerank_waiting_lookups()
+    assert Lookup.objects.get(pk=lookup.pk).review.state == "checking"
+
+    SecondaryReview.objects.update(created_at=timezone.now() - timedelta(minutes=5))
+    rerank_waiting_lookups()
+
+    assert Lookup.objects.get(pk=lookup.pk).review.state == "waiting"
+
+
+def test_late_check_does_not_overrule_a_reviewer(
+    policies: Policies, reranker: FakeReranker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle = reranking.settle_doubts
+
+    def settle_late(*given: Any) -> None:
+        SecondaryReview.objects.update(state="decided")
+        settle(*given)
+
+    reranker.calibrated, reranker.score = True, lambda query, c: 1.1 if "物业" in c.title else 1.0
+    monkeypatch.setattr(reranking, "settle_doubts", settle_late)
+
+    assert finish(ask()).review.state == "decided"
+
+
+def test_ranking_that_took_long_has_a_fresh_lease_to_be_stored(
+    policies: Policies, reranker: FakeReranker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def score(query: str, candidate: Candidate) -> float:
+        Lookup.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+        return 0.0
+
+    taken: list[Lookup] = []
+    reranker.score = score
+    monkeypatch.setattr(reranking, "_store_order", lambda *_: taken.extend(claim_waiting_lookups(holder="b", limit=1)))
+
+    assert finish(ask()).state == "done"
+    assert taken == []
+
+
+def test_ticket_opened_while_its_lookup_is_reranked_keeps_it(
+    policies: Policies, reranker: FakeReranker, agent: User
+) -> None:
+    lookup = ask()
+
+    def score(query: str, candidate: Candidate) -> float:
+        open_ticket_for_lookup(lookup=lookup, by=agent)
+        return 0.0
+
+    reranker.score = score
+
+    assert finish(lookup).ticket is not None
 
 
 def test_disagreement_with_the_first_stage_is_said(policies: Policies, reranker: FakeReranker) -> None:

@@ -20,6 +20,7 @@ from hotline.services.reranking import rerank_waiting_lookups
 from kb import indexing
 from kb.models import Department, DocumentVersion, Upload
 from kb.services.versions import correct_metadata
+from reranking.types import Candidate
 from tests.hotline.api.conftest import make_client
 from tests.hotline.conftest import FakeReranker
 
@@ -122,6 +123,23 @@ def test_wait_returns_the_reranked_answer(client: APIClient, policies: Policies,
 
     assert body["is_final"] is True
     assert body["reranker"] == "fake"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_wait_returns_what_the_machine_check_says(
+    client: APIClient, policies: Policies, reranker: FakeReranker
+) -> None:
+    def score(query: str, candidate: Candidate) -> float:
+        time.sleep(0.1 * (len(reranker.calls) > 1))  # the check takes its time
+        return (6.0 if len(reranker.calls) > 1 else 1.1) if "电梯" in candidate.title else 1.0
+
+    reranker.calibrated, reranker.score = True, score
+    worker = threading.Thread(target=_work_until, args=(lambda: Lookup.objects.filter(state="done").exists(),))
+    worker.start()
+    body = client.post("/api/v1/lookups?wait=1", {"question": "云岚市电梯补贴"}).json()
+    worker.join()
+
+    assert (body["is_final"], body["review"]["state"]) == (True, "settled")
 
 
 @pytest.mark.django_db(transaction=True)

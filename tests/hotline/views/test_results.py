@@ -75,6 +75,17 @@ def test_while_a_review_waits_the_page_asks_seldom(agent_client: Client) -> None
     assert "前两名分差 0.42，阈值 0.86" in page
 
 
+def test_while_the_machine_checks_the_page_asks_often(agent_client: Client) -> None:
+    lookup = make_lookup([make_version()], scores=[1.0])
+    make_review(lookup, state="checking")
+
+    _, page = fetch(agent_client, lookup)
+
+    assert 'hx-trigger="every 1s"' in page
+    assert "机器正在校验" in page
+    assert "已送复核" not in page
+
+
 def test_the_verdict_is_shown_and_ends_the_asking(agent_client: Client, reviewer: User) -> None:
     lookup = make_lookup([make_version("甲办法"), make_version("乙办法")], scores=[1.0, 0.9])
     review = make_review(lookup, state="decided", verdict="confirmed", note="按乙办法答复", reviewer=reviewer)
