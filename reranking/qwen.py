@@ -12,6 +12,7 @@ import torch
 
 from reranking.batching import interleave
 from reranking.cache import NullScoreCache, ScoreCache, SharedScores, score_key
+from reranking.pace import Pace
 from reranking.prompts import DEFAULT_INSTRUCTION, TEMPLATE_VERSION, format_document
 from reranking.qwen_attention import choose_attention
 from reranking.qwen_compile import can_compile, is_worth_compiling
@@ -161,20 +162,21 @@ class QwenReranker:
         orders = [request.scoring_order() for request in call.requests]
         for number, turn in interleave([len(order) for order in orders]):
             request, place = call.requests[number], orders[number][turn]
-            pair = self._pair(call, request, request.candidates[place])
+            pair = self._pair(call, number, request.candidates[place])
             key = self._key(pair)
             call.keys[number, place] = key
             known = call.pairs.get(key)
             if known is None or _later(pair.deadline, known.deadline):
                 call.pairs[key] = pair
 
-    def _pair(self, call: _Call, request: RankingRequest, candidate: Candidate) -> Pair:
+    def _pair(self, call: _Call, number: int, candidate: Candidate) -> Pair:
+        request = call.requests[number]
         if self._trim and len(candidate.text) > self._trim:
             candidate = replace(candidate, text=trim_text(candidate.text, request.query, self._trim))
             call.trimmed.add(id(request))
         deadline = None if request.latency_budget is None else call.started + request.latency_budget
         instruction = self.instruction if request.instruction is None else request.instruction
-        return Pair(instruction, request.query, format_document(candidate), deadline)
+        return Pair(instruction, request.query, format_document(candidate), deadline, number)
 
     def _key(self, pair: Pair) -> str:
         return score_key(
@@ -213,7 +215,7 @@ class QwenReranker:
         pairs = [(PROBE_QUERY, document) for document in PROBE_DOCUMENTS]
         try:
             self.score_pairs(pairs)
-            self._scorer.seconds_per_token = 0.0
+            self._scorer.pace = Pace()
             values = self.score_pairs(pairs)
         except NonFiniteScore as error:
             raise RerankerUnavailable(f"the model's probe failed: {error}") from error

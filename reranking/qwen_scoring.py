@@ -7,7 +7,7 @@ import math
 import sys
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,30 +15,40 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reranking.batching import halve, pack_balanced, take_in_order
+from reranking.batching import halve, take_in_order
+from reranking.pace import Pace
 from reranking.prompts import PREFIX, SUFFIX, split_prompt
+from reranking.qwen_jobs import Job, marginal_costs, plan_batches, split_by_prefixes
 from reranking.qwen_network import Network
 from reranking.qwen_pack import Prefix, build_pack
+from reranking.turns import Turns
 from reranking.types import NonFiniteScore
 
 logger = logging.getLogger(__name__)
 
-KEPT_ROOTS = 16
+# Tokens whose keys and values are kept: of instructions across lookups, and of the queries of one call at a time.
+# A token of the 0.6B model takes 112 KiB in bfloat16, 168 where keys are float32.
+KEPT_ROOT_TOKENS, KEPT_PREFIX_TOKENS = 4096, 8192
 # A token has at least a byte, a character at most four, and composing characters (NFC) can triple a text.
 MOST_TOKENS_A_CHARACTER = 12
 FIXED_TOKENS = 128
 GOOD_BATCHES = 64  # after so many, batches that were halved may double
+WORTH_TRYING = 0.1  # seconds; where less is left, that nothing can be done says nothing of the pace
 DEADLINE_MARGIN = 0.9  # of the time that is left: the pace is an average
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One query and one document; `deadline` is a `time.monotonic()` moment after which its score is of no use."""
+    """One query and one document; `deadline` is a `time.monotonic()` moment after which its score is of no use.
+
+    `request` numbers whose document it is: where one cannot be scored in time, the same request's later ones are not.
+    """
 
     instruction: str
     query: str
     document: str
     deadline: float | None = None
+    request: int = 0
 
 
 @dataclass
@@ -52,16 +62,8 @@ class Scores:
     batch_halved: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    index: int
-    ids: Sequence[int]
-    prefix: Prefix
-    deadline: float | None
-
-
 class PairScorer:
-    """One model on one device; `score` may be called from many threads and runs one at a time."""
+    """One model on one device; `score` may be called from many threads, a device runs one batch at a time."""
 
     def __init__(self, network: Network, head: Tensor, tokenizer: Any, *, max_length: int, batch_tokens: int) -> None:
         self._network = network
@@ -74,24 +76,19 @@ class PairScorer:
         self._max_length = max_length
         self.batch_tokens = self._most_batch_tokens = batch_tokens
         self._good_batches = 0  # since memory last ran out
-        self.seconds_per_token = 0.0
+        self.pace = Pace()
         self._roots: OrderedDict[str, Prefix] = OrderedDict()
-        self._lock = threading.Lock()
+        self._roots_lock = threading.Lock()
+        self._turns = Turns()
 
     def score(self, pairs: Sequence[Pair]) -> Scores:
         """Log-odds of the pairs, in the order given where deadlines bind. Raises NonFiniteScore."""
         scores = Scores()
-        latest = _latest_deadline(pairs)
-        if not self._lock.acquire(timeout=-1 if latest is None else max(0.0, latest - time.monotonic())):
-            return scores
-        try:
-            jobs = self._prepare(pairs, scores)
-            if any(job.deadline is not None for job in jobs):
-                self._score_until_deadline(jobs, scores)
-            else:
-                self._score_all(jobs, scores)
-        finally:
-            self._lock.release()
+        jobs = self._prepare(pairs, scores)
+        if any(job.deadline is not None for job in jobs):
+            self._score_in_time(jobs, scores)
+        else:
+            self._score_all(jobs, scores)
         return scores
 
     def is_truncated(self, pair: Pair) -> bool:
@@ -108,59 +105,83 @@ class PairScorer:
         (job,) = self._prepare([pair], Scores())
         return [*(token for prefix in job.prefix.chain() for token in prefix.ids), *job.ids]
 
-    def _prepare(self, pairs: Sequence[Pair], scores: Scores) -> list[_Job]:
-        queries: dict[tuple[str, str], Prefix] = {}
+    def _prepare(self, pairs: Sequence[Pair], scores: Scores) -> list[Job]:
         pieces = [split_prompt(pair.instruction, pair.query, pair.document) for pair in pairs]
         documents = self._encode([piece.document for piece in pieces])
+        shared = Counter((piece.head, piece.query) for piece in pieces)
+        queries: dict[tuple[str, str], Prefix] = {}
         jobs = []
         for index, (pair, piece, ids) in enumerate(zip(pairs, pieces, documents, strict=True)):
-            key = (pair.instruction, pair.query)
+            key = (piece.head, piece.query)
             if key not in queries:
                 queries[key] = Prefix(self._encode([piece.query])[0], self._root(piece.head))
-            prefix = queries[key]
-            room = self._max_length - prefix.length - len(self._suffix_ids)
+            query = queries[key]
+            room = self._max_length - query.length - len(self._suffix_ids)
             if room < 1:
                 scores.without_room.add(index)
                 continue
             if len(ids) > room:
                 scores.truncated.add(index)
-            jobs.append(_Job(index, [*ids[:room], *self._suffix_ids], prefix, pair.deadline))
+            run, prefix = [*ids[:room], *self._suffix_ids], query
+            if shared[key] == 1 and query.parent is not None:  # nobody else reads its query: nothing to keep
+                run, prefix = [*query.ids, *run], query.parent
+            jobs.append(Job(index, pair.request, run, prefix, pair.deadline))
         return jobs
 
     def _root(self, head: str) -> Prefix:
         """System line and instruction: computed once while among the last used."""
-        root = self._roots.pop(head, None) or Prefix([*self._prefix_ids, *self._encode([head])[0]])
-        self._roots[head] = root
-        while len(self._roots) > KEPT_ROOTS:
-            self._roots.popitem(last=False)
+        with self._roots_lock:
+            root = self._roots.pop(head, None) or Prefix([*self._prefix_ids, *self._encode([head])[0]])
+            self._roots[head] = root
+            while len(self._roots) > 1 and sum(root.length for root in self._roots.values()) > KEPT_ROOT_TOKENS:
+                self._roots.popitem(last=False)
         return root
 
-    def _score_all(self, jobs: Sequence[_Job], scores: Scores) -> None:
-        for batch in pack_balanced([len(job.ids) for job in jobs], self.batch_tokens):
-            self._score_batch([jobs[index] for index in batch], scores)
+    def _score_all(self, jobs: Sequence[Job], scores: Scores) -> None:
+        """One turn for each batch. After a batch that did not fit into memory what is left is planned anew."""
+        left = Counter(job.prefix for job in jobs)
+        waiting = list(jobs)
+        while waiting:
+            budget = self.batch_tokens
+            batches = plan_batches(waiting, budget)
+            while batches and self.batch_tokens >= budget:
+                batch = batches.pop(0)
+                with self._turns.take(hurried=False):
+                    self._score_batch(batch, scores)
+                left.subtract(job.prefix for job in batch)
+                _forget({job.prefix for job in batch if not left[job.prefix]})
+            waiting = [job for batch in batches for job in batch]
 
-    def _score_until_deadline(self, jobs: Sequence[_Job], scores: Scores) -> None:
+    def _score_in_time(self, jobs: Sequence[Job], scores: Scores) -> None:
+        """One turn for all: who has a deadline waits for nobody but others who have."""
+        latest = _latest_deadline(jobs)
+        timeout = None if latest is None else max(0.0, latest - time.monotonic())
+        with self._turns.take(hurried=True, timeout=timeout) as got:
+            for part in split_by_prefixes(jobs, KEPT_PREFIX_TOKENS) if got else []:
+                self._score_until_deadline(part, scores)
+                _forget({job.prefix for job in part})
+
+    def _score_until_deadline(self, jobs: Sequence[Job], scores: Scores) -> None:
         waiting = list(jobs)
         while waiting := self._drop_hopeless(waiting, bool(scores.log_odds)):
             room = min(self.batch_tokens, *(self._affordable(job.deadline) for job in waiting))
-            count = max(1, take_in_order([len(job.ids) for job in waiting], room))
+            count = max(1, take_in_order(marginal_costs(waiting), room))
             self._score_batch(waiting[:count], scores)
             waiting = waiting[count:]
 
-    def _drop_hopeless(self, jobs: Sequence[_Job], anything_scored: bool) -> list[_Job]:
-        """Jobs that can still be done in time. Once a query's document cannot, those after it are not tried either:
+    def _drop_hopeless(self, jobs: Sequence[Job], anything_scored: bool) -> list[Job]:
+        """Jobs that can still be done in time. Once a request's document cannot, those after it are not tried either:
         they would come before it in the answer for no reason but their length.
         """
         stopped: set[int] = set()
         kept = []
         for job in jobs:
-            if id(job.prefix) in stopped or len(job.ids) > self._affordable(job.deadline):
-                stopped.add(id(job.prefix))
+            if job.request in stopped or marginal_costs([job])[0] > self._affordable(job.deadline):
+                stopped.add(job.request)
             else:
                 kept.append(job)
-        if jobs and not kept and not anything_scored:
-            # A pace wrongly learnt would otherwise never be corrected: nothing would run any more.
-            self.seconds_per_token *= 0.9
+        if not kept and not anything_scored and any(_is_ahead(job.deadline) for job in jobs):
+            self.pace.doubt()
         return kept
 
     def _affordable(self, deadline: float | None) -> int:
@@ -170,9 +191,10 @@ class PairScorer:
         remaining = (deadline - time.monotonic()) * DEADLINE_MARGIN
         if remaining <= 0:
             return 0
-        return int(remaining / self.seconds_per_token) if self.seconds_per_token else sys.maxsize
+        affordable = self.pace.affordable(remaining)
+        return sys.maxsize if affordable is None else affordable
 
-    def _score_batch(self, jobs: Sequence[_Job], scores: Scores) -> None:
+    def _score_batch(self, jobs: Sequence[Job], scores: Scores) -> None:
         values, failure = self._try(jobs)
         if values is None:
             # Only here, with the exception gone: its traceback holds the tensors of the pass that did not fit.
@@ -182,7 +204,7 @@ class PairScorer:
         for job, value in zip(jobs, values, strict=True):
             scores.log_odds[job.index] = value
 
-    def _try(self, jobs: Sequence[_Job]) -> tuple[list[float] | None, str]:
+    def _try(self, jobs: Sequence[Job]) -> tuple[list[float] | None, str]:
         """The values, or None and what was said when memory ran out."""
         try:
             return self._run(jobs), ""
@@ -200,7 +222,7 @@ class PairScorer:
             self.batch_tokens, self._good_batches = min(2 * self.batch_tokens, self._most_batch_tokens), 0
             logger.info("batches of %d tokens are tried again", self.batch_tokens)
 
-    def _halve(self, jobs: Sequence[_Job], scores: Scores, failure: str) -> None:
+    def _halve(self, jobs: Sequence[Job], scores: Scores, failure: str) -> None:
         tokens = sum(len(job.ids) for job in jobs)
         logger.warning("out of memory with %d documents of %d tokens: %s", len(jobs), tokens, failure)
         scores.batch_halved = True
@@ -214,19 +236,15 @@ class PairScorer:
         for half in halve(range(len(jobs))):
             self._score_batch([jobs[index] for index in half], scores)
 
-    def _run(self, jobs: Sequence[_Job]) -> list[float]:
+    def _run(self, jobs: Sequence[Job]) -> list[float]:
         start = time.perf_counter()
         pack = build_pack([(job.ids, job.prefix) for job in jobs], self._head.device)
         logits = self._network.run(pack) @ self._head.T
         values = (logits[:, 0] - logits[:, 1]).tolist()
-        self._learn_pace((time.perf_counter() - start) / len(pack.ids))
+        self.pace.learn(len(pack.ids), time.perf_counter() - start, full=self.batch_tokens)
         if not all(map(math.isfinite, values)):
             raise NonFiniteScore("the model gave a score that is not finite")
         return values
-
-    def _learn_pace(self, seconds_per_token: float) -> None:
-        known = self.seconds_per_token
-        self.seconds_per_token = (known + seconds_per_token) / 2 if known else seconds_per_token
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -237,9 +255,21 @@ def is_out_of_memory(error: BaseException) -> bool:
     return "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
 
 
-def _latest_deadline(pairs: Sequence[Pair]) -> float | None:
-    deadlines = [pair.deadline for pair in pairs if pair.deadline is not None]
-    return max(deadlines) if deadlines and len(deadlines) == len(pairs) else None
+def _latest_deadline(jobs: Sequence[Job]) -> float | None:
+    """None where one has no deadline."""
+    deadlines = [job.deadline for job in jobs if job.deadline is not None]
+    return max(deadlines) if len(deadlines) == len(jobs) else None
+
+
+def _is_ahead(deadline: float | None) -> bool:
+    return deadline is not None and deadline - time.monotonic() > WORTH_TRYING
+
+
+def _forget(prefixes: set[Prefix]) -> None:
+    """Frees queries' keys and values; what hangs below nothing is kept for later lookups."""
+    for prefix in prefixes:
+        if prefix.parent is not None:
+            prefix.forget()
 
 
 def make_encoder(tokenizer: Any) -> Callable[[Sequence[str]], list[list[int]]]:

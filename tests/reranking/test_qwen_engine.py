@@ -13,8 +13,9 @@ from collections import OrderedDict
 import pytest
 import torch
 
-from reranking import qwen_device
+from reranking import qwen_device, qwen_scoring
 from reranking.cache import MemoryScoreCache, NullScoreCache, ScoreCache, SharedScores
+from reranking.pace import Pace
 from reranking.prompts import DEFAULT_INSTRUCTION
 from reranking.qwen import QwenReranker
 from reranking.qwen_loading import folder_revision
@@ -73,6 +74,7 @@ def copy_engine(engine: QwenReranker, cache: ScoreCache | None = None) -> QwenRe
     twin = copy.copy(engine)
     twin._scorer = copy.copy(engine._scorer)
     twin._scorer._roots = OrderedDict()
+    twin._scorer.pace = copy.deepcopy(engine._scorer.pace)
     twin._shared = SharedScores(cache or NullScoreCache())
     return twin
 
@@ -135,6 +137,31 @@ class TestRanking:
         engine.rank([RankingRequest("乙", CANDIDATES[:1])])
         assert next(iter(engine._scorer._roots.values())).layers[0][0] is keys
 
+    @pytest.mark.parametrize("budget", [None, 60.0])
+    def test_keys_and_values_of_queries_do_not_pile_up(self, engine, monkeypatch, budget):
+        monkeypatch.setattr(qwen_scoring, "KEPT_PREFIX_TOKENS", 1000)
+        engine._scorer.batch_tokens = 1000
+        kept = watch_prefixes(engine)
+        requests = [
+            RankingRequest(f"{number}" + "漏水" * 100, CANDIDATES, latency_budget=budget) for number in range(9)
+        ]
+        rankings = engine.rank(requests)
+        assert all(len(ranking.scored) == 5 for ranking in rankings)
+        assert len(kept) > 8
+        assert 0 < max(kept) < 1500
+
+    def test_query_of_one_document_is_not_kept(self, engine):
+        kept = watch_prefixes(engine)
+        engine.rank([RankingRequest(f"问题{number}", CANDIDATES[:1]) for number in range(5)])
+        assert max(kept) == 0
+
+    def test_instructions_that_are_kept_have_their_bound(self, engine, monkeypatch):
+        monkeypatch.setattr(qwen_scoring, "KEPT_ROOT_TOKENS", 500)
+        for number in range(6):
+            engine.rank([RankingRequest(QUERY, CANDIDATES[:1], instruction=f"{number}" + "找出条文" * 20)])
+        assert sum(root.length for root in engine._scorer._roots.values()) <= 500
+        assert engine._scorer._roots
+
     def test_truncation_is_reported(self, folder):
         engine = load(folder, max_length=300)
         long = Candidate("long", "题", CANDIDATES[0].text * 100)
@@ -169,10 +196,49 @@ class TestRanking:
         assert log_odds(whole) != log_odds(trimmed)
 
 
+def watch_prefixes(engine) -> list[int]:
+    """Tokens of queries whose keys and values are held at the end of each pass from now on."""
+    network, kept, seen = engine._scorer._network, [], set()
+
+    class Watching:
+        def run(self, pack):
+            rows = network.run(pack)
+            seen.update(document.prefix for document in pack.documents)
+            kept.append(sum(prefix.length for prefix in seen if prefix.parent is not None and prefix.layers))
+            return rows
+
+    engine._scorer._network = Watching()
+    return kept
+
+
 class TestDeadline:
+    def test_one_request_does_not_stop_another_with_the_same_question(self, engine):
+        engine._scorer.pace = Pace(0.001)
+        endless = Candidate("endless", "", "漏水" * 3000)
+        (stopped, finished) = engine.rank(
+            [
+                RankingRequest(QUERY, [endless, *CANDIDATES[:2]], latency_budget=3),
+                RankingRequest(QUERY, CANDIDATES[2:], latency_budget=3),
+            ]
+        )
+        assert stopped.unscored == ("endless", "0", "1")
+        assert len(finished.scored) == 3
+
+    def test_work_without_a_deadline_lets_hurried_work_in(self, engine):
+        engine._scorer.batch_tokens = 1
+        slow_down(engine, 0.2)
+        patient = threading.Thread(target=engine.rank, args=([RankingRequest("不急", CANDIDATES * 4)],))
+        patient.start()
+        time.sleep(0.1)
+        engine._scorer.pace = Pace(1e-9)
+        (ranking,) = engine.rank([RankingRequest(QUERY, CANDIDATES[:1], latency_budget=0.8)])
+        assert patient.is_alive()
+        assert len(ranking.scored) == 1
+        patient.join(20)
+
     def test_what_comes_first_is_scored_first(self, engine):
         engine._scorer.batch_tokens = 60
-        engine._scorer.seconds_per_token = 1e-9
+        engine._scorer.pace = Pace(1e-9)
         slow_down(engine, 0.05)
         (ranking,) = engine.rank([RankingRequest(QUERY, CANDIDATES * 4, latency_budget=0.12)])
         scored = {item.id for item in ranking.scored}
@@ -182,7 +248,7 @@ class TestDeadline:
 
     def test_likelier_candidates_are_scored_first(self, engine):
         engine._scorer.batch_tokens = 60
-        engine._scorer.seconds_per_token = 1e-9
+        engine._scorer.pace = Pace(1e-9)
         slow_down(engine, 0.05)
         prior = [0.1, 0.5, 0.3, 0.9, 0.2]
         (ranking,) = engine.rank([RankingRequest(QUERY, CANDIDATES, latency_budget=0.12, prior=prior)])
@@ -201,14 +267,14 @@ class TestDeadline:
     def test_every_waiting_request_gets_its_first_candidates(self, engine):
         engine._scorer.batch_tokens = 100
         slow_down(engine, 0.05)
-        engine._scorer.seconds_per_token = 1e-9
+        engine._scorer.pace = Pace(1e-9)
         requests = [RankingRequest(f"问题{number}", CANDIDATES, latency_budget=0.2) for number in range(2)]
         counts = [len(ranking.scored) for ranking in engine.rank(requests)]
         assert min(counts) >= 1
         assert max(counts) - min(counts) <= 1
 
     def test_pace_that_leaves_no_time_is_not_believed_for_ever(self, engine):
-        engine._scorer.seconds_per_token = 1.0
+        engine._scorer.pace = Pace(1.0)
         requests = [RankingRequest(QUERY, CANDIDATES[:1], latency_budget=0.3)]
         assert not engine.rank(requests)[0].scored
         assert any(engine.rank(requests)[0].scored for _ in range(100))
@@ -221,7 +287,7 @@ class TestDeadline:
         assert len(patient.scored) == 5
 
     def test_busy_engine_keeps_the_deadline(self, engine):
-        with engine._scorer._lock:
+        with engine._scorer._turns.take(hurried=True):
             started = time.monotonic()
             (ranking,) = engine.rank([RankingRequest(QUERY, CANDIDATES, latency_budget=0.1)])
         assert time.monotonic() - started < 2
