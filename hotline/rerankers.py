@@ -40,7 +40,11 @@ def choose() -> RerankerChoice:
 
 @lru_cache(maxsize=1)
 def _keep_choice() -> RetriedChoice:
-    return RetriedChoice(lambda: choose_reranker(_read_config(), lexical=make_lexical_reranker(), cache=_make_cache()))
+    return RetriedChoice(
+        lambda current: choose_reranker(
+            _read_config(), lexical=make_lexical_reranker(), cache=_make_cache(), instead_of=current
+        )
+    )
 
 
 def publish_status() -> None:

@@ -11,15 +11,17 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from reranking.cache import NullScoreCache, ScoreCache
 from reranking.prompts import DEFAULT_INSTRUCTION
-from reranking.remote import RemoteReranker, RequestRefused
+from reranking.remote import RemoteReranker
 from reranking.remote_shapes import RemoteOptions
-from reranking.types import NonFiniteScore, Ranking, RankingRequest, Reranker, RerankerError, RerankerInfo
+from reranking.types import DeviceAbsent, NonFiniteScore, Ranking, RankingRequest, Reranker, RerankerError, RerankerInfo
 
 logger = logging.getLogger(__name__)
 
 FELL_BACK = "fell_back"
 PARTIAL_RERANK = "partial_rerank"
 FEWEST_SCORED = 2
+BROKEN_AFTER = 3  # unforeseen failures in a row
+LOST_DEVICE = "CUDA error"
 
 
 @runtime_checkable
@@ -27,6 +29,13 @@ class ReportsStatus(Protocol):
     """A reranker that can say more of itself than its info: load time, memory, breaker state."""
 
     def status(self) -> Mapping[str, Any]: ...
+
+
+@runtime_checkable
+class RanksEach(Protocol):
+    """A reranker that can fail for one request and not for another."""
+
+    def rank_each(self, requests: Sequence[RankingRequest]) -> list[Ranking | RerankerError]: ...
 
 
 class FallbackReranker:
@@ -43,6 +52,13 @@ class FallbackReranker:
         self._last_error = ""
         self._last_error_at: str | None = None
         self._is_degraded = False
+        self._unforeseen = 0  # in a row
+        self._lost_device = False
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether `first` is not worth asking any more: a lost device stays lost for the process that lost it."""
+        return self._lost_device or self._unforeseen >= BROKEN_AFTER
 
     @property
     def info(self) -> RerankerInfo:
@@ -60,7 +76,7 @@ class FallbackReranker:
         """For `/api/v1/status`: who ranks, and whether and why the last call fell back."""
         return {
             **describe_reranker(self.first),
-            "degraded": self._is_degraded,
+            "degraded": self._is_degraded or self.is_broken,
             "fallback": self.second.info.name,
             "fallbacks": self._fallbacks,
             "last_error": self._last_error,
@@ -69,19 +85,32 @@ class FallbackReranker:
 
     def _rank_first(self, requests: Sequence[RankingRequest]) -> list[Ranking | None]:
         """None for each request that `first` could not rank."""
+        started = time.monotonic()
         try:
-            return [*self.first.rank(requests)]
-        except (NonFiniteScore, RequestRefused) as error:
+            if isinstance(self.first, RanksEach):
+                return [self._sort_out(outcome) for outcome in self.first.rank_each(requests)]
+            rankings: list[Ranking | None] = [*self.first.rank(requests)]
+            self._unforeseen = 0
+            return rankings
+        except NonFiniteScore as error:
             if len(requests) > 1:
                 # What is wrong with one request must not take the others from the model.
-                return [ranking for request in requests for ranking in self._rank_first([request])]
+                return [self._rank_first([_take_off(request, started)])[0] for request in requests]
             self._note(error)
         except RerankerError as error:
             self._note(error)
         except Exception as error:
             logger.exception("reranker %s failed unforeseen", self.first.info.name)
+            self._unforeseen += 1
+            self._lost_device |= LOST_DEVICE in str(error)
             self._note(error)
         return [None] * len(requests)
+
+    def _sort_out(self, outcome: Ranking | RerankerError) -> Ranking | None:
+        if isinstance(outcome, Ranking):
+            return outcome
+        self._note(outcome)
+        return None
 
     def _rank_second(self, requests: Sequence[RankingRequest]) -> list[Ranking]:
         if not requests:
@@ -146,6 +175,11 @@ class RerankerChoice:
     attempts: tuple[Attempt, ...]
     is_degraded: bool
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether the reranker stopped working for good: another is to be chosen."""
+        return isinstance(self.reranker, FallbackReranker) and self.reranker.is_broken
+
     def status(self) -> dict[str, Any]:
         """For `/api/v1/status`."""
         described = describe_reranker(self.reranker)
@@ -180,20 +214,30 @@ def choose_reranker(
     lexical: Reranker,
     cache: ScoreCache | None = None,
     load_model: ModelLoader | None = None,
+    instead_of: RerankerChoice | None = None,
 ) -> RerankerChoice:
-    """The best reranker that can be had now, in front of the lexical one. Never raises for one that cannot be had."""
+    """The best reranker that can be had now, in front of the lexical one. Never raises for one that cannot be had.
+
+    `instead_of` an earlier choice that still works only better ones are tried, so that no model is loaded twice;
+    it is given back where none can be had. A choice is degraded where a better one failed: a GPU that is not there
+    has not failed.
+    """
     attempts: list[Attempt] = []
-    for engine, device in _list_steps(config):
+    has_failed = False
+    for engine, device in _list_better_steps(config, instead_of):
         try:
             best = _start(config, engine, device, load_model or load_qwen, NullScoreCache() if cache is None else cache)
         except Exception as error:
             # Whatever keeps a model from loading, the desk goes on without it.
             logger.warning("reranker %s %s cannot be used: %r", engine, device, error)
             attempts.append(Attempt(engine, device, f"{type(error).__name__}: {error}"))
+            has_failed |= not isinstance(error, DeviceAbsent)
             continue
         attempts.append(Attempt(engine, device))
         logger.info("reranker: %s", best.info)
-        return RerankerChoice(FallbackReranker(best, lexical), tuple(attempts), is_degraded=False)
+        return RerankerChoice(FallbackReranker(best, lexical), tuple(attempts), is_degraded=has_failed)
+    if instead_of is not None and not instead_of.is_broken:
+        return instead_of
     is_degraded = bool(attempts)
     if is_degraded:
         logger.error("no neural reranker could be had: %s ranks", lexical.info.name)
@@ -214,12 +258,27 @@ def _list_steps(config: RerankerConfig) -> list[tuple[str, str]]:
     return []
 
 
+def _list_better_steps(config: RerankerConfig, than: RerankerChoice | None) -> list[tuple[str, str]]:
+    steps = _list_steps(config)
+    if than is None or than.is_broken:
+        return steps
+    used = (than.attempts[-1].engine, than.attempts[-1].device)
+    return steps[: steps.index(used)] if used in steps else steps
+
+
 def _start(config: RerankerConfig, engine: str, device: str, load_model: ModelLoader, cache: ScoreCache) -> Reranker:
     if engine == "model":
         return load_model(config, device, cache)
     if config.remote is None:
         raise ValueError("no remote host is named")
     return RemoteReranker(config.remote)
+
+
+def _take_off(request: RankingRequest, started: float) -> RankingRequest:
+    """The request with what is left of its latency budget."""
+    if request.latency_budget is None:
+        return request
+    return replace(request, latency_budget=max(0.0, request.latency_budget - (time.monotonic() - started)))
 
 
 def _needs_second(request: RankingRequest, ranking: Ranking | None) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from reranking.types import RerankerUnavailable
+from reranking.types import DeviceAbsent, RerankerUnavailable
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 PROBE_ROWS, PROBE_IN, PROBE_OUT, PROBE_TRIES = 512, 1024, 1024, 5
@@ -17,11 +17,13 @@ WORTH_IT = 1.2
 
 
 def choose_device(wanted: str) -> torch.device:
-    """`auto`: a GPU where there is one. Raises RerankerUnavailable for a device that is not there."""
+    """`auto`: a GPU where there is one. Raises DeviceAbsent, or RerankerUnavailable for one that does not work."""
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(wanted)
+        if device.type == "cuda" and not torch.cuda.is_available():
+            raise DeviceAbsent(f"device {wanted} is not there")
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise RerankerUnavailable(f"device {wanted} cannot be used: {error}") from error

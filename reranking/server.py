@@ -16,6 +16,7 @@ from reranking.embedding import EmbedderError, TextEmbedder
 from reranking.fallback import RerankerChoice, RerankerConfig, choose_reranker
 from reranking.lexical import LexicalReranker
 from reranking.prompts import DEFAULT_INSTRUCTION
+from reranking.retrying import RetriedChoice
 from reranking.server_app import ServerOptions, create_app
 from reranking.server_schemas import Limits
 
@@ -29,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Loads, serves until a signal comes, finishes what waits. 1: a model was required and could not be had."""
     options = parse_arguments(arguments)
     logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    choice = choose_from(options)
+    retried = RetriedChoice(lambda current: choose_from(options, instead_of=current))
+    choice = retried.get()
     if choice.is_degraded and options.require_model:
         logger.error("model %s cannot be used and --require-model is set", options.model_path)
         return 1
@@ -38,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EmbedderError as error:
         logger.error("embedding model %s cannot be used: %s", options.embedding_model, error)
         return 1
-    app = create_app(choice.reranker, make_server_options(options), status=choice.status, embedder=embedder)
+    app = create_app(retried, make_server_options(options), status=retried.status, embedder=embedder)
     uvicorn.run(
         app,
         host=options.host,
@@ -98,8 +100,8 @@ def _add_queue_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--redis-url", default="", help="分数缓存放在 Redis 中，供多个进程共用")
 
 
-def choose_from(options: argparse.Namespace) -> RerankerChoice:
-    """The reranker that the arguments ask for, or a lesser one."""
+def choose_from(options: argparse.Namespace, *, instead_of: RerankerChoice | None = None) -> RerankerChoice:
+    """The reranker that the arguments ask for, or a lesser one; `instead_of` as in `choose_reranker`."""
     config = RerankerConfig(
         engine="model" if options.model_path else "lexical",
         model_path=options.model_path,
@@ -112,7 +114,7 @@ def choose_from(options: argparse.Namespace) -> RerankerChoice:
         trim=options.trim,
         instruction=options.instruction,
     )
-    return choose_reranker(config, lexical=LexicalReranker(), cache=make_cache(options))
+    return choose_reranker(config, lexical=LexicalReranker(), cache=make_cache(options), instead_of=instead_of)
 
 
 def load_embedder(options: argparse.Namespace) -> TextEmbedder | None:

@@ -20,6 +20,10 @@ class RerankerUnavailable(RerankerError):
     code = "reranker_unavailable"
 
 
+class DeviceAbsent(RerankerUnavailable):
+    """This machine has no such device: not to be had is no failure, and waiting brings none."""
+
+
 class NonFiniteScore(RerankerError):
     """A score was NaN or infinite. Such scores are never sorted."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,10 +16,12 @@ from reranking.remote import RequestRefused
 from reranking.remote_shapes import RemoteOptions
 from reranking.types import (
     Candidate,
+    DeviceAbsent,
     NonFiniteScore,
     Ranking,
     RankingRequest,
     Reranker,
+    RerankerError,
     RerankerInfo,
     RerankerUnavailable,
     ScoredPassage,
@@ -145,6 +148,26 @@ class TestFallbackReranker:
 
         assert "Traceback" in caplog.text
 
+    def test_unforeseen_failures_in_a_row_mean_that_it_is_broken(
+        self, fallback: FallbackReranker, first: FakeReranker
+    ) -> None:
+        for failures in (2, 3):
+            first.fail_with = lambda request: KeyError("a bug")
+            for _ in range(failures):
+                assert not fallback.is_broken
+                fallback.rank([REQUEST])
+            first.fail_with = lambda request: None
+            assert fallback.is_broken is (failures == 3)
+            if failures == 2:
+                fallback.rank([REQUEST])
+
+    def test_foreseen_failures_break_nothing(self, fallback: FallbackReranker, first: FakeReranker) -> None:
+        first.fail_with = lambda request: RerankerUnavailable("gone")
+        for _ in range(9):
+            fallback.rank([REQUEST])
+
+        assert not fallback.is_broken
+
     def test_recovers_by_itself(self, fallback: FallbackReranker, first: FakeReranker) -> None:
         first.fail_with = lambda request: RerankerUnavailable("gone")
         fallback.rank([REQUEST])
@@ -156,16 +179,46 @@ class TestFallbackReranker:
         assert fallback.status()["degraded"] is False
         assert fallback.status()["fallbacks"] == 1
 
-    @pytest.mark.parametrize("error", [NonFiniteScore("nan"), RequestRefused("413")], ids=repr)
-    def test_one_bad_request_does_not_degrade_the_others(
-        self, fallback: FallbackReranker, first: FakeReranker, error: Exception
-    ) -> None:
-        first.fail_with = lambda request: error if request.query == "坏" else None
+    def test_one_bad_request_does_not_degrade_the_others(self, fallback: FallbackReranker, first: FakeReranker) -> None:
+        first.fail_with = lambda request: NonFiniteScore("nan") if request.query == "坏" else None
 
         rankings = fallback.rank([REQUEST, RankingRequest("坏", CANDIDATES), REQUEST])
 
         assert [ranking.info.name for ranking in rankings] == ["fake", "lesser", "fake"]
         assert [ranking.notices for ranking in rankings] == [(), ("fell_back",), ()]
+
+    def test_requests_that_are_ranked_again_get_what_is_left_of_their_budget(
+        self, fallback: FallbackReranker, first: FakeReranker
+    ) -> None:
+        def fail_slowly(request: RankingRequest) -> Exception | None:
+            time.sleep(0.2)
+            return NonFiniteScore("nan")
+
+        first.fail_with = fail_slowly
+        fallback.rank([RankingRequest("漏水", CANDIDATES, latency_budget=5.0), REQUEST])
+
+        budgets = [call[0].latency_budget for call in first.calls]
+        assert budgets[0] == 5.0
+        assert budgets[1] is not None
+        assert budgets[1] <= 4.8
+        assert budgets[2] is None
+
+    def test_first_that_fails_for_one_request_keeps_the_others(self, second: LesserReranker) -> None:
+        class Picky(FakeReranker):
+            def rank_each(self, requests: Sequence[RankingRequest]) -> list[Ranking | RerankerError]:
+                return [
+                    RequestRefused("413") if request.query == "坏" else ranking
+                    for request, ranking in zip(requests, self.rank(requests), strict=True)
+                ]
+
+        first = Picky()
+        fallback = FallbackReranker(first, second)
+
+        rankings = fallback.rank([REQUEST, RankingRequest("坏", CANDIDATES), REQUEST])
+
+        assert [ranking.info.name for ranking in rankings] == ["fake", "lesser", "fake"]
+        assert len(first.calls) == 1
+        assert "RequestRefused" in fallback.status()["last_error"]
 
     def test_absent_first_is_asked_once_for_all(self, fallback: FallbackReranker, first: FakeReranker) -> None:
         first.fail_with = lambda request: RerankerUnavailable("gone")
@@ -243,14 +296,17 @@ class Loader:
 
     def __init__(self, *devices: str) -> None:
         self.devices = devices
+        self.failing: set[str] = set()
         self.asked: list[str] = []
         self.caches: list[ScoreCache] = []
 
     def __call__(self, config: RerankerConfig, device: str, cache: ScoreCache) -> Reranker:
         self.asked.append(device)
         self.caches.append(cache)
+        if device in self.failing:
+            raise RuntimeError("CUDA error: out of luck")
         if device not in self.devices:
-            raise RerankerUnavailable(f"no {device} here")
+            raise DeviceAbsent(f"no {device} here") if device == "cuda" else RerankerUnavailable(f"no {device} here")
         return LoadedModel(device)
 
 
@@ -288,6 +344,45 @@ class TestChooseReranker:
         assert choice.status()["degraded"] is False
         assert choice.status()["attempts"][-1] == {"engine": "model", "device": chosen, "error": ""}
 
+    def test_processor_instead_of_a_gpu_that_failed_is_a_degradation(self, second: LesserReranker) -> None:
+        loader = Loader("cuda", "cpu")
+        loader.failing = {"cuda"}
+        choice = choose_reranker(RerankerConfig(model_path="/m"), lexical=second, load_model=loader)
+
+        assert choice.reranker.info.device == "cpu"
+        assert choice.is_degraded is True
+        assert choice.status()["degraded"] is True
+
+    def test_only_better_ones_are_tried_instead_of_what_ranks(self, second: LesserReranker) -> None:
+        loader = Loader("cuda", "cpu")
+        loader.failing = {"cuda"}
+        config = RerankerConfig(model_path="/m")
+        poor = choose_reranker(config, lexical=second, load_model=loader)
+        same = choose_reranker(config, lexical=second, load_model=loader, instead_of=poor)
+        loader.failing = set()
+        better = choose_reranker(config, lexical=second, load_model=loader, instead_of=same)
+
+        assert same is poor
+        assert loader.asked == ["cuda", "cpu", "cuda", "cuda"]
+        assert better.reranker.info.device == "cuda"
+        assert better.is_degraded is False
+
+    def test_everything_is_tried_instead_of_what_broke(self, second: LesserReranker) -> None:
+        loader = Loader("cuda", "cpu")
+        config = RerankerConfig(model_path="/m")
+        choice = choose_reranker(config, lexical=second, load_model=loader)
+        assert isinstance(choice.reranker, FallbackReranker)
+        assert isinstance(choice.reranker.first, LoadedModel)
+        choice.reranker.first.fail_with = lambda request: RuntimeError("CUDA error: device-side assert triggered")
+        choice.reranker.rank([REQUEST])
+        loader.failing = {"cuda"}
+
+        assert choice.is_broken
+        assert choice.status()["degraded"] is True
+        again = choose_reranker(config, lexical=second, load_model=loader, instead_of=choice)
+        assert again.reranker.info.device == "cpu"
+        assert again.is_degraded is True
+
     def test_named_device_is_the_only_one_tried(self, second: LesserReranker) -> None:
         loader = Loader("cpu")
 
@@ -306,7 +401,7 @@ class TestChooseReranker:
         assert choice.status()["degraded"] is True
         assert choice.status()["name"] == "lesser"
         assert [attempt["error"] for attempt in choice.status()["attempts"]] == [
-            "RerankerUnavailable: no cuda here",
+            "DeviceAbsent: no cuda here",
             "RerankerUnavailable: no cpu here",
             "",
         ]

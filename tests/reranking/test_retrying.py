@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from reranking.fallback import Attempt, RerankerChoice
+from reranking.fallback import Attempt, FallbackReranker, RerankerChoice
 from reranking.retrying import FIRST_WAIT, LONGEST_WAIT, RetriedChoice
-from tests.reranking.serving import FakeReranker
+from tests.reranking.serving import REQUEST, FakeReranker
 
 POOR = RerankerChoice(FakeReranker(), (Attempt("model", "cpu", "OSError: no weights"),), is_degraded=True)
 GOOD = RerankerChoice(FakeReranker(), (Attempt("model", "cpu"),), is_degraded=False)
@@ -22,9 +22,11 @@ class Desk:
         self.choices = list(choices)
         self.started: list[Callable[[], None]] = []
         self.now = 0.0
+        self.given: list[RerankerChoice | None] = []
         self.retried = RetriedChoice(self.make, start=self.started.append, clock=lambda: self.now)
 
-    def make(self) -> RerankerChoice:
+    def make(self, current: RerankerChoice | None) -> RerankerChoice:
+        self.given.append(current)
         choice = self.choices.pop(0)
         if isinstance(choice, Exception):
             raise choice
@@ -57,6 +59,25 @@ def test_poor_choice_ranks_until_a_better_one_is_there() -> None:
     desk.now = 10 * LONGEST_WAIT
     desk.retried.get()
     assert desk.started == []
+
+
+def test_choice_that_stopped_working_is_made_again() -> None:
+    first = FakeReranker()
+    broken = RerankerChoice(FallbackReranker(first, FakeReranker()), (Attempt("model", "cuda"),), is_degraded=False)
+    desk = Desk(broken, GOOD)
+    desk.retried.get()
+    desk.now = 10 * FIRST_WAIT
+    desk.retried.rank([REQUEST])
+    assert desk.started == []
+
+    first.fail_with = lambda request: RuntimeError("CUDA error: an illegal memory access was encountered")
+    desk.retried.rank([REQUEST])
+    assert desk.retried.status()["degraded"] is True
+    desk.started.pop()()
+
+    assert desk.given == [None, broken]
+    assert desk.retried.get() is GOOD
+    assert desk.retried.info == GOOD.reranker.info
 
 
 def test_it_is_tried_ever_less_often() -> None:
@@ -92,7 +113,7 @@ def test_trial_that_raises_leaves_what_ranks(caplog: pytest.LogCaptureFixture) -
 def test_in_a_thread_of_its_own_too() -> None:
     choices, now, made = [POOR, GOOD], [0.0], threading.Event()
 
-    def make() -> RerankerChoice:
+    def make(current: RerankerChoice | None) -> RerankerChoice:
         choice = choices.pop(0)
         if choice is GOOD:
             made.set()
