@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +10,7 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from reranking.server_queue import Batch, BatchingQueue, QueueClosed, QueueFull
+from reranking.server_queue import CALL_SECONDS, UNKNOWN_RETRY_SECONDS, Batch, BatchingQueue, QueueClosed, QueueFull
 from reranking.types import Candidate, NonFiniteScore, Ranking, RankingRequest, RerankerUnavailable
 from tests.reranking.serving import FakeReranker
 
@@ -47,10 +48,10 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.002)
 
 
-def hold_engine(queue: BatchingQueue, engine: FakeReranker) -> None:
+def hold_engine(queue: BatchingQueue, engine: FakeReranker, *, budget: float | None = None) -> None:
     """Gives the engine one request that it does not finish until its gate is set."""
     engine.gate.clear()
-    queue.submit([make_request("占位", 1)])
+    queue.submit([make_request("占位", 1, budget)])
     wait_until(lambda: len(engine.calls) == 1)
 
 
@@ -122,7 +123,7 @@ def test_full_queue_refuses(make_queue: MakeQueue, engine: FakeReranker) -> None
     with pytest.raises(QueueFull) as caught:
         queue.submit([make_request(documents=1), make_request(documents=2)])
 
-    assert caught.value.retry_after >= 1
+    assert caught.value.retry_after == UNKNOWN_RETRY_SECONDS
     assert queue.documents_waiting == 3
     assert queue.submit([make_request(documents=2)])
 
@@ -144,16 +145,98 @@ def test_cancelled_request_costs_nothing(make_queue: MakeQueue, engine: FakeRera
 
 def test_waiting_is_taken_off_the_latency_budget(make_queue: MakeQueue, engine: FakeReranker) -> None:
     queue = make_queue()
-    hold_engine(queue, engine)
-    futures = [*queue.submit([make_request("短", budget=0.01)]), *queue.submit([make_request("长", budget=30.0)])]
+    hold_engine(queue, engine, budget=60.0)
+    (future,) = queue.submit([make_request(budget=30.0)])
     time.sleep(0.05)
     engine.gate.set()
 
-    assert [len(future.result(5).ids) for future in futures] == [3, 3]
-    short, long = (request.latency_budget for request in engine.calls[1])
-    assert short == 0.0
-    assert long is not None
-    assert 20 < long < 29.96
+    assert len(future.result(5).ids) == 3
+    left = engine.calls[1][0].latency_budget
+    assert left is not None
+    assert 20 < left < 29.96
+
+
+def test_requests_with_very_different_deadlines_are_no_one_call(make_queue: MakeQueue, engine: FakeReranker) -> None:
+    """A call ends with its latest deadline."""
+    queue = make_queue(window=0.2)
+
+    futures = [queue.submit([make_request(budget=budget)])[0] for budget in (30.0, 29.0, 5.0, 60.0)]
+
+    assert all(future.result(5) for future in futures)
+    assert [len(call) for call in engine.calls] == [2, 1, 1]
+
+
+def test_request_with_a_deadline_does_not_wait_behind_those_without(
+    make_queue: MakeQueue, engine: FakeReranker
+) -> None:
+    queue = make_queue(window=0.0)
+    hold_engine(queue, engine)
+    (patient,) = queue.submit([make_request("不急")])
+
+    (hurried,) = queue.submit([make_request("急", budget=30.0)])
+
+    wait_until(lambda: len(engine.calls) == 2)
+    assert engine.calls[1][0].query == "急"
+    assert not patient.done()
+    engine.gate.set()
+    assert hurried.result(5).ids
+
+
+def test_request_is_answered_at_its_deadline_though_the_engine_is_busy(make_queue: MakeQueue) -> None:
+    class Busy(FakeReranker):
+        def rank(self, requests: Sequence[RankingRequest]) -> list[Ranking]:
+            if requests[0].query == "占位":
+                self.gate.wait(20)
+            return [self._rank_one(request, time.monotonic()) for request in requests]
+
+    engine = Busy()
+    engine.gate.clear()
+    queue = BatchingQueue(engine, window=0.0)
+    (held,) = queue.submit([make_request("占位", budget=60.0)])
+    time.sleep(0.05)
+    started = time.monotonic()
+    (late,) = queue.submit([make_request(budget=0.3)])
+
+    assert late.result(5).unscored == ("0", "1", "2")
+    assert time.monotonic() - started >= 0.3
+    assert not held.done()
+    engine.gate.set()
+    assert queue.close(5)
+
+
+def test_call_without_deadlines_is_kept_short(make_queue: MakeQueue, engine: FakeReranker) -> None:
+    """Small requests do not wait until hundreds of documents are done."""
+    engine._seconds_per_document = CALL_SECONDS / 5
+    queue = make_queue(window=0.5)
+    queue.submit([make_request(documents=1)])[0].result(5)
+    engine._seconds_per_document = 0.0
+
+    futures = [queue.submit([make_request(documents=2)])[0] for _ in range(2)]
+    futures += [queue.submit([make_request(documents=2)])[0] for _ in range(2)]
+
+    assert all(future.result(5) for future in futures)
+    assert len(engine.calls[1]) == 2
+
+
+def test_callers_who_hung_up_leave_room(make_queue: MakeQueue, engine: FakeReranker) -> None:
+    queue = make_queue(max_waiting=5)
+    hold_engine(queue, engine)
+    (gone,) = queue.submit([make_request(documents=5)])
+    gone.cancel()
+
+    assert queue.documents_waiting == 0
+    assert queue.submit([make_request(documents=5)])
+
+
+def test_dead_worker_takes_nothing(make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
+    queue = make_queue(window=0.0)
+    monkeypatch.setattr(queue._patient, "_answer", lambda entries: sys.exit())
+    queue.submit([make_request()])
+    wait_until(lambda: not queue.is_open)
+
+    with pytest.raises(QueueClosed):
+        queue.submit([make_request()])
 
 
 def test_bad_request_does_not_take_the_others_with_it(make_queue: MakeQueue, engine: FakeReranker) -> None:
