@@ -64,6 +64,19 @@ def test_frequency_of_a_word_is_bounded(client: Client, value: str) -> None:
     assert not DictionaryDraft.objects.exists()
 
 
+@pytest.mark.parametrize("address", ["/tickets/%00/", "/tickets/a%00b/notes/", "/api/v1/tickets/%00"])
+def test_no_path_has_nul(client: Client, address: str) -> None:
+    assert client.get(address).status_code == 404
+
+
+@pytest.mark.parametrize("address", ["/tickets/?q=", "/knowledge/?q=", "/api/v1/documents?q=", "/lab/golden/?q="])
+def test_nul_is_not_looked_for(client: Client, address: str) -> None:
+    answer = client.get(f"{address}%2500%00电%%0000梯")
+
+    assert answer.status_code == 200
+    assert answer.wsgi_request.GET["q"] == "%00电梯"
+
+
 def _numbered_addresses() -> Iterator[str]:
     return (f"/{path}" for path in _walk(get_resolver().url_patterns) if "PK" in path)
 
