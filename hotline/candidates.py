@@ -37,9 +37,5 @@ def build_candidate(
     )
 
 
-def find_asked_places(question: str, rules: Rules) -> tuple[NamedPlace, ...]:
-    return find_named_places(question, rules)
-
-
 def _prefer(asked: Sequence[NamedPlace], text: str, rules: Rules) -> Mapping[str, float]:
     return prefer_places(asked, find_named_places(text, rules)) if asked else {}

@@ -40,17 +40,18 @@ def choose_wordings(
     offered: Sequence[Wording] = (),
     rules: Rules | None = None,
     rarity: Rarity | None = None,
+    region: str = "",
 ) -> UnderstoodQuestion:
     """The question understood, its wordings marked with what shall be searched.
 
     `chosen`: the rewrites that somebody switched on. Where nobody chose (None), `rewrites` decides: default (those
     that help, where the first search is weak), none, or always (all). `without`: keys of steps that are not made.
     `offered`: rewrites beside those by rules. `rules` None: the live ones. `rarity`: of the
-    index that will be searched.
+    index that will be searched. `region`: the ticket's, which counts where the question names no place.
     """
     if chosen is None and rewrites == "none":
         chosen = ()
-    read = read_question(question, chosen=chosen, without=without, rules=rules, rarity=rarity)
+    read = read_question(question, chosen=chosen, without=without, rules=rules, rarity=rarity, region=region)
     said = {wording.text for wording in read.wordings}
     added = [replace(item, is_used=item.text in (chosen or ())) for item in offered if item.text not in said]
     wordings = [*read.wordings, *added]

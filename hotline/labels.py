@@ -44,6 +44,8 @@ STEP_KINDS = {
     "repetition": "重复",
     "filler": "客套",
     "typing_error": "错字",
+    "focus": "要点",
+    "place": "地区",
     "spoken": "口语",
     "abbreviation": "简称",
     "synonym": "同义",

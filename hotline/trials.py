@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 from django.conf import settings as configured
 
-from hotline.candidates import build_candidate, find_asked_places
+from hotline.candidates import build_candidate
 from hotline.first_stage import choose_wordings, find_documents
 from hotline.instructions import choose_instruction
 from hotline.rerankers import make_lexical_reranker
@@ -26,7 +26,7 @@ from hotline.understanding import Wording
 from kb.engine import get_search_engine
 from kb.live_dictionaries import get_live_rules
 from kb.models import DocumentVersion, Passage
-from kb.query_understanding import NamedPlace, Rules
+from kb.query_understanding import NamedPlace, Rules, name_places
 from kb.rarity import make_rarity
 from kb.retrieval import DocumentHit
 from kb.search.types import SearchFilter
@@ -102,11 +102,10 @@ class CandidateSource:
     passages: dict[int, Passage] = field(default_factory=dict)
 
     def load(
-        self, documents: Sequence[DocumentHit], question: str, rules: Rules
+        self, documents: Sequence[DocumentHit], asked_places: Sequence[NamedPlace], rules: Rules
     ) -> list[tuple[DocumentHit, Candidate]]:
         """In first-stage order. What was withdrawn, restricted or deleted since it was indexed is left out."""
         self._fetch(documents)
-        asked_places = find_asked_places(question, rules)
         return [
             (hit, self._build(hit, asked_places, rules))
             for hit in documents
@@ -268,10 +267,10 @@ def _find(
     question = clean_question(asked.text)
     rules = get_live_rules() if rules is None else rules
     rarity = make_rarity(get_search_engine(), settings.index or None)
-    wordings = choose_wordings(question, settings.rewrites, rules=rules, rarity=rarity).wordings
+    read = choose_wordings(question, settings.rewrites, rules=rules, rarity=rarity)
     understanding = _ms(time.perf_counter() - began)
-    found = find_documents(wordings, search_filter, plan=settings.build_plan(), index=settings.index)
-    documents = tuple(source.load(found.documents, wordings[0].text, rules))
+    found = find_documents(read.wordings, search_filter, plan=settings.build_plan(), index=settings.index)
+    documents = tuple(source.load(found.documents, name_places(read.place_names, rules), rules))
     milliseconds = {"understanding": understanding, **found.milliseconds}
     return _Found(question, asked.category, found.wordings, found.index, documents, found.notices, milliseconds)
 

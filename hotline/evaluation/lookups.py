@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from hotline.candidates import find_asked_places
 from hotline.evaluation.corpus import Corpus
 from hotline.evaluation.data import Document, Question
 from hotline.evaluation.fingerprints import Recall
@@ -15,9 +14,9 @@ from hotline.first_stage import choose_wordings, search_wordings
 from hotline.highlighting import Highlight, highlight
 from hotline.machine_check import MachineCheck, can_be_settled, check_by_machine
 from hotline.review_policy import judge_lookup
-from hotline.understanding import Wording
+from hotline.understanding import UnderstoodQuestion, Wording
 from kb.live_dictionaries import get_live_rules
-from kb.query_understanding import Rarity, Rules
+from kb.query_understanding import Rarity, Rules, name_places
 from kb.rarity import make_rarity
 from kb.retrieval import FirstStageResult
 from kb.search.types import SearchFilter
@@ -65,10 +64,10 @@ def ask_questions(
     rules, rarity = get_live_rules(), make_rarity(corpus.engine, corpus.index)
     for question in questions:
         seconds: dict[str, float] = {}
-        wordings = _understand(question.text, rules, rarity, seconds)
-        text = wordings[0].text
+        read = _understand(question.text, rules, rarity, seconds)
+        wordings, text = read.wordings, read.wordings[0].text
         found = _search(corpus, wordings, seconds, recall)
-        places = find_asked_places(text, rules)
+        places = name_places(read.place_names, rules)
         candidates = [corpus.build_candidate(hit, places, rules) for hit in found.documents]
         rows = ranking = check = None
         began = time.perf_counter()
@@ -84,11 +83,11 @@ def ask_questions(
         yield Asked(question, text, ids, rows, ranking, check, find_touches(question, by_id), seconds)
 
 
-def _understand(text: str, rules: Rules, rarity: Rarity, seconds: dict[str, float]) -> list[Wording]:
+def _understand(text: str, rules: Rules, rarity: Rarity, seconds: dict[str, float]) -> UnderstoodQuestion:
     began = time.perf_counter()
-    wordings = choose_wordings(text, rules=rules, rarity=rarity).wordings
+    read = choose_wordings(text, rules=rules, rarity=rarity)
     seconds["understanding"] = time.perf_counter() - began
-    return wordings
+    return read
 
 
 def _check(

@@ -47,6 +47,7 @@ class Lookup(models.Model):
 
     steps = models.JSONField("理解步骤", default=list, blank=True)
     without = models.JSONField("去掉的步骤", default=list, blank=True)
+    rewrites_chosen = models.BooleanField("改写由坐席选定", default=False)
     rule_versions = models.JSONField("词典版本", default=dict, blank=True)
 
     lease_holder = models.CharField("认领者", max_length=100, blank=True)

@@ -81,9 +81,14 @@ def start_lookup(
     wanted = filters if isinstance(filters, Filters) else Filters.from_json(filters or {})
     as_of = as_of or timezone.localdate()
     live = get_live_settings()
-    rarity = make_rarity(get_search_engine())
     read = choose_wordings(
-        question, live.rewrites, chosen=variant_texts, without=without, offered=offered, rarity=rarity
+        question,
+        live.rewrites,
+        chosen=variant_texts,
+        without=without,
+        offered=offered,
+        rarity=make_rarity(get_search_engine()),
+        region=ticket.region if ticket else "",
     )
     understanding = round(1000 * (time.perf_counter() - began), 1)
     search_filter = build_search_filter(wanted, as_of, departments=readable_departments(by, api_key))
@@ -97,6 +102,7 @@ def start_lookup(
         asked_by=by,
         milliseconds={"understanding": understanding, **found.milliseconds},
         without=list(without),
+        rewrites_chosen=variant_texts is not None,
     )
     _store(lookup, read, found)
     return lookup
@@ -111,15 +117,15 @@ def ask_again(
 ) -> Lookup:
     """The lookup's question once more, as a lookup of its own; what is None stays as it was. Raises SearchUnavailable.
 
-    Where steps are removed the rewrites read otherwise: those that were switched on stay so by their kind.
+    Where steps are removed the rewrites read otherwise: those that somebody switched on stay so by their kind.
     """
     without = lookup.without if without is None else without
     variants = lookup.variants.filter(ordinal__gt=0)
     offered = [Wording(v.kind, v.text, v.explanation, v.is_used) for v in variants if v.kind.startswith(MODEL)]
-    if variant_texts is None:
+    if variant_texts is None and lookup.rewrites_chosen:
         kinds = {variant.kind for variant in variants if variant.is_used}
         wordings = [*read_question(lookup.question, without=without).wordings[1:], *offered]
-        variant_texts = [wording.text for wording in wordings if wording.kind in kinds] or None
+        variant_texts = [wording.text for wording in wordings if wording.kind in kinds]
     return start_lookup(
         question=lookup.question,
         by=by,

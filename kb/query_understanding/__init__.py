@@ -1,6 +1,6 @@
 """What a citizen means: cleaning, terms, places, question sentences, rewrites; dictionaries, no model."""
 
-from kb.query_understanding.places import NamedPlace, find_named_places, prefer_places
+from kb.query_understanding.places import NamedPlace, find_named_places, name_places, prefer_places
 from kb.query_understanding.rules import RuleError, Rules, load_default_rules
 from kb.query_understanding.types import Rarity, Step, Understanding, Variant
 from kb.query_understanding.understanding import understand
@@ -15,6 +15,7 @@ __all__ = [
     "Variant",
     "find_named_places",
     "load_default_rules",
+    "name_places",
     "prefer_places",
     "understand",
 ]

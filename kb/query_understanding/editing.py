@@ -38,6 +38,18 @@ class Draft:
         steps = tuple(self._note(kind, reason, change) for change in made)
         return replace(self, traced=changed, steps=self.steps + steps)
 
+    def keep(self, kind: str, name: str, reason: str, spans: Iterable[tuple[int, int]]) -> "Draft":
+        """With nothing but some stretches, in order, noted as one step; `name` stands for what was before."""
+        if kind in self.without or f"{kind}:{name}" in self.without:
+            return self
+        gaps, at = [], 0
+        for start, end in spans:
+            gaps.append(Replacement(at, start, ""))
+            at = end
+        kept = self.traced.replace([*gaps, Replacement(at, len(self.text), "")])
+        step = Step(kind, name, kept.text, reason, *self.traced.origin(0, len(self.text)))
+        return replace(self, traced=kept, steps=(*self.steps, step)) if kept.text.strip() else self
+
     def _is_unwanted(self, kind: str, change: Replacement) -> bool:
         before = self.text[change.start : change.end]
         return before == change.after or kind in self.without or f"{kind}:{before}" in self.without

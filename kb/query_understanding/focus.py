@@ -4,13 +4,17 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from kb.query_understanding.editing import Draft
 from kb.query_understanding.types import FoundTerm, QuestionSentence, Rarity
 
+LONG_QUESTION = 200  # characters: from here on what names the matter is searched, not every word
 SHORT_ENOUGH = 80  # characters: such a question is searched as it is
 MOST_SENTENCES = 3
 MOST_CHARACTERS = 150
 FIRST = 2.0  # what the first sentence weighs against another that says as much
 ONCE = 0.5  # taken off the times that a bigram is said: what comes again counts more than what is said in passing
+
+WHOLE = "全文"
 
 _SENTENCE = re.compile(r"[^。！？!?；;\n]+[。！？!?；;\n]*")
 _LONG = re.compile(r"[^，,]{1,60}[，,]?|[^，,]{60}")
@@ -44,6 +48,18 @@ def find_question_sentences(
         if not chosen or sum(len(s.text) for s in chosen) + len(sentence.text) <= MOST_CHARACTERS:
             chosen.append(sentence)
     return tuple(sorted(chosen, key=lambda sentence: sentence.start))
+
+
+def focus(draft: Draft, sentences: Sequence[QuestionSentence]) -> Draft:
+    """A long question brought to the sentences that carry it."""
+    if len(draft.text) <= LONG_QUESTION or not sentences:
+        return draft
+    return draft.keep("focus", WHOLE, "长文只检索最能说明诉求的句子", [_strip(draft.text, s) for s in sentences])
+
+
+def _strip(text: str, sentence: QuestionSentence) -> tuple[int, int]:
+    start = text.index(sentence.text, sentence.start)
+    return start, start + len(sentence.text)
 
 
 def _split(text: str) -> list[tuple[int, int]]:

@@ -1,12 +1,16 @@
 """Whose policies a question prefers: those of the place that it names, then those of the places above it."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from kb.query_understanding.rules import Rules
+from kb.query_understanding.rules import Match, Rules
 
 _SUFFIX = re.compile("(?<=..)(?:(?:维吾尔|壮族|回族)?自治区|自治州|地区|[省市区县])$")
+_FULL = re.compile("..(?:[省市区县州盟旗镇乡]|街道)$")
+_ROAD = re.compile(
+    "[东南西北中]?[一二三四五六七八九十]?[东南西北中]?(?:路(?![灯面政网况桥])|大街|街(?![边头])|大道|巷|胡同|弄)"
+)
 
 
 class NamedPlace(NamedTuple):
@@ -16,10 +20,23 @@ class NamedPlace(NamedTuple):
     above: frozenset[str]
 
 
+def find_places(text: str, rules: Rules) -> list[Match]:
+    """The places of the gazetteer that a text names. The name of a road (南京路) is none, but 南京市 before one is."""
+    return [
+        match
+        for match in rules.place_matcher.find(text)
+        if _FULL.search(match.word) or not _ROAD.match(text, match.end)
+    ]
+
+
 def find_named_places(text: str, rules: Rules) -> tuple[NamedPlace, ...]:
-    """The places of the gazetteer that a question, a title or a region names, each once."""
-    names = dict.fromkeys(match.word for match in rules.place_matcher.find(text))
-    return tuple(NamedPlace(_bare(name), frozenset(map(_bare, _climb(name, rules)))) for name in names)
+    """Those that a question, a title or a region names, each once."""
+    return name_places((match.word for match in find_places(text, rules)), rules)
+
+
+def name_places(names: Iterable[str], rules: Rules) -> tuple[NamedPlace, ...]:
+    """Each once, with the places above it."""
+    return tuple(NamedPlace(_bare(name), frozenset(map(_bare, climb(name, rules)))) for name in dict.fromkeys(names))
 
 
 def prefer_places(asked: Sequence[NamedPlace], named: Sequence[NamedPlace]) -> Mapping[str, float]:
@@ -43,7 +60,7 @@ def _bare(name: str) -> str:
     return _SUFFIX.sub("", name)
 
 
-def _climb(name: str, rules: Rules) -> list[str]:
+def climb(name: str, rules: Rules) -> list[str]:
     """The places above, however the rows refer to each other."""
     above: list[str] = []
     place = rules.place_of.get(name)

@@ -11,7 +11,8 @@ Rarity = Callable[[Collection[str]], Mapping[str, float]]
 class Step:
     """One change. `start` and `end` are offsets into the original question; `kind` names the step:
 
-    width, traditional, noise, repetition, filler, typing_error, spoken, abbreviation, synonym, subject, question_form.
+    width, traditional, noise, repetition, filler, typing_error, focus, place, spoken, abbreviation, synonym, subject,
+    question_form. A focus stands for the whole text; a place changes nothing, but is preferred.
     """
 
     kind: str
@@ -69,10 +70,15 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Understanding:
-    """A question as understood. `steps` in the order in which they were made; `versions` of the dictionaries used."""
+    """A question as understood. `searched`: the cleaned text, of a long one its focus; the rewrites are made of it.
+
+    `place_names`: those found in the text, removed or not. `steps` in the order in which they were made; `versions` of
+    the dictionaries used.
+    """
 
     original: str
     cleaned: str
+    searched: str
     steps: tuple[Step, ...]
     terms: tuple[FoundTerm, ...]
     question_sentences: tuple[QuestionSentence, ...]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from hotline.understanding import LONG_QUESTION, understand_question
+from typing import Any
+
+from hotline.understanding import read_question, understand_question
+from kb.query_understanding.focus import LONG_QUESTION
 
 COMPLAINT = (
     "你好，我是青溪区幸福里小区的业主，我们小区自从去年换了物业以后问题特别多，电梯三天两头坏，楼道里堆满杂物也没有人管。"
@@ -48,7 +51,36 @@ def test_of_a_long_complaint_the_matter_is_searched() -> None:
 
     assert first.kind == "focus"
     assert "漏水" in first.text
-    assert len(first.text) < len(COMPLAINT) / 2
+    assert len(first.text) < 0.6 * len(COMPLAINT)
+
+
+def test_focus_is_a_step_that_can_be_taken_off() -> None:
+    focused = read_question(COMPLAINT)
+    whole = read_question(COMPLAINT, without=["focus:全文"])
+
+    assert [step.after for step in focused.steps if step.key == "focus:全文"] == [focused.wordings[0].text]
+    assert whole.wordings[0].kind == "cleaned"
+    assert "门禁也坏了很久" in whole.wordings[0].text
+    assert not any(wording.kind == "focus" for wording in whole.wordings)
+
+
+def test_rewrites_of_a_long_question_are_made_of_its_focus() -> None:
+    first, *rest = understand_question("我住公租房。" + COMPLAINT)
+    rewrites = [wording for wording in rest if wording.kind in {"synonyms", "expanded", "policy_form"}]
+
+    assert rewrites
+    assert all(len(wording.text) < 1.5 * len(first.text) for wording in rewrites)
+
+
+def test_places_are_steps_that_can_be_taken_off() -> None:
+    def names(question: str, **given: Any) -> list[str]:
+        return read_question(question, **given).place_names
+
+    assert names("青溪区公租房怎么申请") == ["青溪区"]
+    assert names("青溪区公租房怎么申请", without=["place:青溪区"], region="望江区") == []
+    assert names("公租房怎么申请", region="云岚市望江区") == ["云岚市", "望江区"]
+    assert names("青溪区公租房怎么申请", region="望江区") == ["青溪区"]
+    assert names(COMPLAINT) == ["青溪区"]
 
 
 def test_question_of_courtesies_alone_is_still_a_question() -> None:

@@ -31,6 +31,21 @@ def test_district_prefers_its_own_and_its_superiors_policies(policy: str, expect
     assert prefer_places(asked, find_named_places(policy, RULES)) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("北京路上的路灯坏了", []),
+        ("北京东路和北京大道", []),
+        ("北京市路灯坏了", ["北京"]),
+        ("北京路灯坏了", ["北京"]),
+        ("望江区街边", ["望江"]),
+        ("北京街道", []),
+    ],
+)
+def test_name_of_a_road_is_no_place(text: str, named: list[str]) -> None:
+    assert [place.name for place in find_named_places(text, RULES)] == named
+
+
 def test_policy_of_a_part_is_below() -> None:
     asked = find_named_places("云岚市加装电梯", RULES)
     assert prefer_places(asked, find_named_places("望江区", RULES)) == {"place_below": 1.0}

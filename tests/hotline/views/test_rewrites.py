@@ -14,6 +14,7 @@ from pytest_django import Settings
 from hotline import rewriting
 from hotline.models import AuditEvent, Lookup, QueryVariant, User
 from hotline.services.lookups import start_lookup
+from hotline.services.reranking import load_candidates
 from kb import retrieval
 from kb.search.types import SearchEngineUnavailable
 from tests.factories import make_lookup, make_ticket, make_user, make_version
@@ -209,3 +210,25 @@ def test_lookup_from_before_steps_were_kept_is_shown(agent_client: Client) -> No
 
     assert 'class="steps"' not in page
     assert "智能改写" in page
+
+
+def test_choice_of_no_rewrite_stays_where_a_step_is_removed(agent_client: Client, asked: Lookup) -> None:
+    agent_client.post(reverse("ask_again", args=[asked.pk]), {"chooses_variants": "1"})
+    chosen = Lookup.objects.latest("id")
+    agent_client.post(reverse("ask_again", args=[chosen.pk]), {"remove": place_of(chosen, "请问")})
+    again = Lookup.objects.latest("id")
+
+    assert (asked.rewrites_chosen, chosen.rewrites_chosen, again.rewrites_chosen) == (False, True, True)
+    assert not any(variant.is_used for variant in again.variants.all()[1:])
+
+
+def test_ticket_s_region_is_a_step_and_counts_for_the_reranker(agent_client: Client, agent: User) -> None:
+    ticket = make_ticket(QUESTION, region="青溪区")
+    lookup = start_lookup(question=QUESTION, by=agent, ticket=ticket)
+    assert "青溪区→本地与上级优先" in show(agent_client, lookup)
+    assert any(name.startswith("place_") for name in load_candidates([lookup])[lookup.pk][0].features)
+
+    agent_client.post(reverse("ask_again", args=[lookup.pk]), {"remove": place_of(lookup, "青溪区")})
+    again = Lookup.objects.latest("id")
+    assert again.without == ["place:青溪区"]
+    assert not any(name.startswith("place_") for c in load_candidates([again])[again.pk] for name in c.features)
