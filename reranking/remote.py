@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Sequence
@@ -14,8 +15,16 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from tenacity.wait import wait_random_exponential
 
 from reranking.breaker import HostBreaker, HostLeftAlone
-from reranking.remote_shapes import SHAPES, RemoteOptions
-from reranking.types import Candidate, Ranking, RankingRequest, RerankerError, RerankerInfo, RerankerUnavailable
+from reranking.remote_shapes import SHAPES, RemoteOptions, join_rankings, split_request
+from reranking.types import (
+    Candidate,
+    Ranking,
+    RankingRequest,
+    Reranker,
+    RerankerError,
+    RerankerInfo,
+    RerankerUnavailable,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +93,14 @@ class RemoteReranker:
 
     def rank_each(self, requests: Sequence[RankingRequest]) -> list[Ranking | RerankerError]:
         """As `rank`, but what went wrong with one request takes no other's ranking."""
+        split = [split_request(request, self._options.documents_a_request) for request in requests]
+        outcomes = iter(self._try_all([part for parts in split for part in parts]))
+        return [
+            _join(request, list(itertools.islice(outcomes, len(parts))))
+            for request, parts in zip(requests, split, strict=True)
+        ]
+
+    def _try_all(self, requests: Sequence[RankingRequest]) -> list[Ranking | RerankerError]:
         started = time.monotonic()
         if len(requests) <= 1:
             return [self._try_one(request, started) for request in requests]
@@ -161,6 +178,18 @@ class RemoteReranker:
         return _read_answer(response)
 
 
+def _join(request: RankingRequest, outcomes: Sequence[Ranking | RerankerError]) -> Ranking | RerankerError:
+    """A request's own outcome from those of its parts: half an order is none."""
+    rankings = [outcome for outcome in outcomes if isinstance(outcome, Ranking)]
+    errors = [outcome for outcome in outcomes if isinstance(outcome, RerankerError)]
+    if errors:
+        return errors[0]
+    try:
+        return join_rankings(request, rankings)
+    except RerankerError as error:
+        return error
+
+
 PROBES = (
     ("电动自行车能不能在楼道里充电", "禁止在建筑物的楼道、楼梯间、安全出口停放电动自行车或者为其充电。"),
     ("新生儿怎么上医保", "新生儿自出生之日起九十日内办理参保登记的，自出生之日起享受居民医疗保险待遇。"),
@@ -168,8 +197,8 @@ PROBES = (
 )
 
 
-def check_order(reranker: RemoteReranker) -> None:
-    """Asks three questions whose answers are plain: a host without the prompt template or weights does not pass.
+def check_order(reranker: Reranker) -> None:
+    """Asks three questions whose answers are plain: who lacks the prompt template or the weights does not pass.
 
     Raises RerankerUnavailable with what went wrong, where another document than the answer comes first or scores are
     flat. A random order passes once in 27.

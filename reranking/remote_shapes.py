@@ -29,6 +29,7 @@ from reranking.types import (
 
 DOCUMENT_LABEL = "<Document>:"
 SPECIAL_TOKEN = re.compile(r"<\|[a-z_]+\|>")
+TEI_DOCUMENTS = 32  # --max-client-batch-size of text-embeddings-inference, unless the host sets another
 SMALLEST_PROBABILITY = 2.0**-24  # float32 has nothing between 1 - 2**-24 and 1
 
 Json = Any
@@ -46,6 +47,9 @@ class RemoteOptions:
     `raw_scores`: ask for log-odds (tei by its `raw_scores`, v1 by vLLM's `use_activation`); None: of tei alone.
     `revision` names the model's revision where the host does not. `calibrated`: scores have a zero; a host that says
     its own have none (it degraded to the lexical reranker) is refused, for the one here knows more of the candidates.
+    `max_documents` of a request: more are sent as several, for they are scored one by one (None: 32 for tei, which
+    refuses more unless told otherwise; else no limit). Scores that are not calibrated may depend on the other documents
+    of their request: it stays whole.
     `send_evidence`: send also what a lexical reranker looks at (hotline alone). `max_document_characters` cuts long
     texts here, where the host would refuse them or, with template `client`, cut off the prompt's end.
     """
@@ -65,15 +69,25 @@ class RemoteOptions:
     breaker_threshold: int = 5
     breaker_seconds: float = 30.0
     max_document_characters: int | None = None
+    max_documents: int | None = None
     send_evidence: bool = False
 
     def __post_init__(self) -> None:
+        if self.max_documents is not None and self.max_documents < 1:
+            raise ValueError(f"max_documents must be at least 1: {self.max_documents}")
         if urlsplit(self.url).scheme not in {"http", "https"}:
             raise ValueError(f"url of a remote reranker must be http or https: {self.url!r}")
         if self.api == "hotline" and self.template == "client":
             raise ValueError("a reranking.server host applies the template itself")
         if self.api != "hotline" and self.template is None:
             raise ValueError("say who applies the prompt template: template='host' or 'client'")
+
+    @property
+    def documents_a_request(self) -> int | None:
+        """None: as many as there are."""
+        if not self.calibrated:
+            return None
+        return TEI_DOCUMENTS if self.max_documents is None and self.api == "tei" else self.max_documents
 
     @property
     def wants_raw_scores(self) -> bool:
@@ -178,6 +192,35 @@ SHAPES: Mapping[str, Shape] = {
     "tei": Shape("/rerank", build_tei, parse_tei),
     "v1": Shape("/v1/rerank", build_v1, parse_v1),
 }
+
+
+def split_request(request: RankingRequest, most: int | None) -> list[RankingRequest]:
+    """The request as several of at most `most` candidates."""
+    count = len(request.candidates)
+    if most is None or count <= most:
+        return [request]
+    return [
+        replace(request, candidates=request.candidates[start : start + most], prior=request.prior[start : start + most])
+        for start in range(0, count, most)
+    ]
+
+
+def join_rankings(request: RankingRequest, parts: Sequence[Ranking]) -> Ranking:
+    """The ranking of a request that was sent as several. Raises RerankerUnavailable where different models ranked."""
+    if len(parts) == 1:
+        return parts[0]
+    infos = [part.info for part in parts if part.scored] or [parts[0].info]
+    if len({(info.name, info.revision, info.dtype) for info in infos}) > 1:
+        raise RerankerUnavailable("parts of a request were ranked by different models")
+    found = {item.id: item for part in parts for item in part.scored}
+    ids = [candidate.id for candidate in request.candidates]
+    return Ranking(
+        order_scored([found[identifier] for identifier in ids if identifier in found]),
+        infos[0],
+        tuple(identifier for identifier in ids if identifier not in found),
+        max(part.seconds for part in parts),
+        tuple(dict.fromkeys(notice for part in parts for notice in part.notices)),
+    )
 
 
 def to_log_odds(probability: float) -> float:

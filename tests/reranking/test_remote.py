@@ -7,7 +7,7 @@ import math
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -153,6 +153,52 @@ class TestAgainstTheServer:
     def test_no_candidates_cost_no_request(self) -> None:
         with connect("http://127.0.0.1:1") as remote:
             assert remote.rank([RankingRequest("漏水", [])])[0].ids == ()
+
+
+class TestMoreDocumentsThanTheHostTakes:
+    many = [Candidate(str(number), "", f"第{number}条" + "漏水" * (number % 7)) for number in range(70)]
+
+    @staticmethod
+    def take_at_most(most: int) -> Callable[[int, bytes], Answer]:
+        def script(number: int, body: bytes) -> Answer:
+            texts = json.loads(body)["texts"]
+            if len(texts) > most:
+                return make_answer({}, 422)
+            return make_answer([{"index": index, "score": float(len(text))} for index, text in enumerate(texts)])
+
+        return script
+
+    def test_tei_is_sent_no_more_than_it_takes(self) -> None:
+        with connect_script(self.take_at_most(32), api="tei", template="host") as (remote, host):
+            (ranking,) = remote.rank([RankingRequest("漏水", self.many)])
+
+        expected = sorted(self.many, key=lambda candidate: -len(candidate.text))
+        assert ranking.ids == tuple(candidate.id for candidate in expected)
+        assert len(host.bodies) == 3
+
+    def test_limit_can_be_said(self) -> None:
+        options = {"api": "tei", "template": "host", "max_documents": 20}
+        with connect_script(self.take_at_most(20), **options) as (remote, host):
+            first, second = remote.rank([RankingRequest("漏水", self.many), RankingRequest("漏水", self.many[:3])])
+
+        assert len(first.scored) == 70
+        assert len(second.scored) == 3
+        assert len(host.bodies) == 5
+
+    def test_half_an_order_is_none(self) -> None:
+        def script(number: int, body: bytes) -> Answer:
+            return make_answer({}, 500) if "第69条" in json.loads(body)["texts"][-1] else good(number, body)
+
+        good = self.take_at_most(32)
+        with connect_script(script, api="tei", template="host") as (remote, _), pytest.raises(RerankerUnavailable):
+            remote.rank([RankingRequest("漏水", self.many)])
+
+    def test_own_server_takes_them_all_at_once(self) -> None:
+        engine = FakeReranker()
+        with serve(engine) as url, connect(url) as remote:
+            remote.rank([RankingRequest("漏水", self.many)])
+
+        assert [len(request.candidates) for call in engine.calls for request in call] == [70]
 
 
 class TestRetries:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reranking.prompts import DEFAULT_INSTRUCTION, PREFIX, SUFFIX, join_prompt
-from reranking.remote_shapes import SHAPES, RemoteOptions, to_log_odds
+from reranking.remote_shapes import SHAPES, RemoteOptions, join_rankings, split_request, to_log_odds
 from reranking.types import Candidate, NonFiniteScore, Ranking, RankingRequest, RerankerUnavailable, sigmoid
 
 CANDIDATES = [
@@ -44,6 +44,32 @@ class TestOptions:
     def test_template_must_be_said_for_foreign_hosts(self, api: Any) -> None:
         with pytest.raises(ValueError, match="template"):
             RemoteOptions("http://host", api=api)
+
+    def test_limit_on_documents_must_leave_some(self) -> None:
+        with pytest.raises(ValueError, match="max_documents"):
+            RemoteOptions("http://host", max_documents=0)
+
+    def test_scores_of_different_models_are_not_joined(self) -> None:
+        parts = [
+            parse({"reranked_ids": [identifier], "log_odds": [1.0]}, RankingRequest("问", [candidate]), model=model)
+            for identifier, candidate, model in (("a", CANDIDATES[0], "one"), ("b", CANDIDATES[1], "other"))
+        ]
+        with pytest.raises(RerankerUnavailable, match="different"):
+            join_rankings(RankingRequest("问", CANDIDATES[:2]), parts)
+
+    def test_parts_of_a_request_keep_what_was_not_scored_in_first_stage_order(self) -> None:
+        request = RankingRequest("问", CANDIDATES, prior=(1.0, 2.0, 3.0))
+        first, second = split_request(request, 2)
+        answers = (
+            {"reranked_ids": ["b", "a"], "log_odds": [1, None], "unscored_ids": ["a"]},
+            {"reranked_ids": ["c"], "log_odds": [2]},
+        )
+        ranking = join_rankings(request, [parse(answers[0], first), parse(answers[1], second)])
+
+        assert first.prior == (1.0, 2.0)
+        assert ranking.ids == ("c", "b", "a")
+        assert ranking.unscored == ("a",)
+        assert ranking.notices == ("partial_rerank",)
 
     def test_own_server_applies_the_template_itself(self) -> None:
         with pytest.raises(ValueError, match="template"):
