@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         port=options.port,
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=int(options.shutdown_seconds) + 1,
+        timeout_graceful_shutdown=max(1, round(options.shutdown_seconds)),
     )
     return 0
 

@@ -27,6 +27,7 @@ from reranking.server_schemas import Limits, RerankBody, V1RerankBody, V1ScoreBo
 from reranking.types import Ranking, RankingRequest, Reranker
 
 CLIENT_CLOSED_REQUEST = 499
+CLOSING_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,8 @@ def create_app(
     @asynccontextmanager
     async def close_queue(app: Starlette) -> AsyncIterator[None]:
         yield
-        await asyncio.to_thread(service.queue.close, service.options.shutdown_seconds)
+        # The web server has waited for the callers: what is still in the queue has nobody to go to.
+        await asyncio.to_thread(service.queue.close, min(CLOSING_SECONDS, service.options.shutdown_seconds))
 
     routes = _make_routes()
     app = Starlette(

@@ -65,9 +65,9 @@ class RerankBody(BaseModel):
 
 
 class HotlineDocument(BaseModel):
-    """A candidate; what comes after `content` only some rerankers look at."""
+    """A candidate; what comes after `content` only some rerankers look at. Ids come back as they were given."""
 
-    id: str
+    id: str | int
     title: str = ""
     content: str
     document_number: str = ""
@@ -77,7 +77,7 @@ class HotlineDocument(BaseModel):
 
     def to_candidate(self) -> Candidate:
         return Candidate(
-            id=self.id,
+            id=str(self.id),
             title=self.title,
             text=self.content,
             document_number=self.document_number,
@@ -101,7 +101,7 @@ class HotlineBody(RerankBody):
 
     @model_validator(mode="after")
     def check_documents(self) -> Self:
-        if len({document.id for document in self.documents}) < len(self.documents):
+        if len({str(document.id) for document in self.documents}) < len(self.documents):
             raise ValueError("document ids must be unique")
         if self.prior and len(self.prior) != len(self.documents):
             raise ValueError("prior must hold a number for each document")
@@ -114,13 +114,14 @@ class HotlineBody(RerankBody):
     def to_answer(self, rankings: Sequence[Ranking]) -> Any:
         (ranking,) = rankings
         nothing = [None] * len(ranking.unscored)
+        given = {str(document.id): document.id for document in self.documents}
         return {
-            "reranked_ids": ranking.ids,
+            "reranked_ids": [given[identifier] for identifier in ranking.ids],
             "scores": [item.relevance_score for item in ranking.scored] + nothing,
             "log_odds": [item.log_odds for item in ranking.scored] + nothing,
-            "unscored_ids": ranking.unscored,
-            "truncated_ids": [item.id for item in ranking.scored if item.truncated],
-            "cached_ids": [item.id for item in ranking.scored if item.cached],
+            "unscored_ids": [given[identifier] for identifier in ranking.unscored],
+            "truncated_ids": [given[item.id] for item in ranking.scored if item.truncated],
+            "cached_ids": [given[item.id] for item in ranking.scored if item.cached],
             **describe_ranking(ranking),
         }
 

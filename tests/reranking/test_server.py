@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -13,9 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
-from reranking.server_app import ServerOptions
+from reranking.server_app import ServerOptions, create_app
 from reranking.server_schemas import Limits
-from reranking.types import NonFiniteScore, Ranking, RankingRequest, RerankerUnavailable
+from reranking.types import Candidate, NonFiniteScore, Ranking, RankingRequest, RerankerUnavailable
 from tests.reranking.serving import QUERY, TEXTS, FakeReranker, make_documents, read_error, serve
 
 
@@ -101,6 +102,20 @@ class TestLoad:
             assert int(refused.headers["Retry-After"]) >= 1
             assert running.result(20).status_code == waiting.result(20).status_code == 200
             assert client.post("/rerank", json=body).status_code == 200
+
+    def test_shutdown_does_not_wait_for_what_nobody_waits_for(self, engine: FakeReranker) -> None:
+        app = create_app(engine, ServerOptions(shutdown_seconds=60.0))
+
+        async def run() -> float:
+            async with app.router.lifespan_context(app):
+                engine.gate.clear()
+                app.state.service.queue.submit([RankingRequest("漏水", [Candidate("a", "", "漏水")])])
+                await asyncio.sleep(0.1)
+                started = time.monotonic()
+            return time.monotonic() - started
+
+        assert asyncio.run(run()) < 10
+        engine.gate.set()
 
     def test_caller_that_hangs_up_is_taken_from_the_queue(self, client: httpx.Client, engine: FakeReranker) -> None:
         engine.gate.clear()

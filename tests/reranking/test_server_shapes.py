@@ -81,6 +81,20 @@ class TestHotlineShape:
 
         assert read_error(response) == (422, "invalid_request")
 
+    def test_integers_as_ids_come_back_as_integers(self, client: httpx.Client) -> None:
+        documents = [{"id": number, "content": text} for number, text in enumerate(TEXTS)]
+
+        answer = client.post("/rerank", json={"query": QUERY, "documents": documents}).json()
+
+        assert answer["reranked_ids"] == ORDER
+
+    def test_ids_that_read_alike_are_refused(self, client: httpx.Client) -> None:
+        documents = [{"id": 1, "content": "漏"}, {"id": "1", "content": "水"}]
+
+        response = client.post("/rerank", json={"query": QUERY, "documents": documents})
+
+        assert read_error(response) == (422, "invalid_request")
+
     def test_deadline_leaves_the_rest_below_and_says_so(self) -> None:
         with serve(FakeReranker(seconds_per_document=0.1)) as url:
             answer = httpx.post(
