@@ -21,7 +21,7 @@ from kb.models import DictionaryDraft, DictionaryEntry, DictionaryRelease
 from kb.parsing import ParseLimits
 from kb.services import dictionaries, dictionary_drafts
 from kb.tables import CONTENT_TYPES, read_table, write_table
-from kb.web import guarded_view, is_htmx, paginate, read_ids
+from kb.web import guarded_view, is_htmx, paginate, read_file, read_ids
 
 TRAY = "dictionary_drafts"  # the desk's page: it asks the golden questions, which this application does not know
 DRAFTED = "已存为草稿，试用并生效后才起作用。"
@@ -195,7 +195,7 @@ def show_rebuild(request: HttpRequest) -> HttpResponse:
 def _import_file(request: HttpRequest, form: ImportForm) -> dictionary_drafts.ImportOutcome:
     file = form.cleaned_data["file"]
     limits = ParseLimits(max_bytes=settings.UPLOAD_MAX_MEGABYTES * 1024 * 1024)
-    rows = read_entry_rows(read_table(file.name, file.read(), limits=limits), kind=form.cleaned_data["kind"])
+    rows = read_entry_rows(read_table(file.name, read_file(file), limits=limits), kind=form.cleaned_data["kind"])
     return dictionary_drafts.import_drafts(rows=rows, by=request.user, keep_good=form.cleaned_data["keep_good"])
 
 

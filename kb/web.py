@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.core.files.uploadedfile import UploadedFile
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django_htmx.http import HttpResponseClientRedirect, reswap, retarget
 
-from kb.errors import KnowledgeError
+from kb.errors import KnowledgeError, UploadTooLarge
 
 PAGE_SIZE = 20
 View = Callable[..., HttpResponse]
@@ -54,6 +56,13 @@ def is_htmx(request: HttpRequest) -> bool:
 
 def paginate(request: HttpRequest, rows: QuerySet[Any], size: int = PAGE_SIZE) -> Page:
     return Paginator(rows, size).get_page(request.GET.get("page"))
+
+
+def read_file(file: UploadedFile) -> bytes:
+    """The whole of a file that is at most UPLOAD_MAX_MEGABYTES; a larger one is not read. Raises UploadTooLarge."""
+    if (file.size or 0) > settings.UPLOAD_MAX_MEGABYTES * 1024 * 1024:
+        raise UploadTooLarge(f"“{file.name}”超过 {settings.UPLOAD_MAX_MEGABYTES} MB，请拆分后再上传。")
+    return bytes(file.read())
 
 
 def read_id(text: str | None) -> int | None:

@@ -31,6 +31,7 @@ from hotline.services import lab_runs
 from hotline.services.lookups import readable_departments
 from hotline.trials import run_trial
 from kb.tables import CONTENT_TYPES
+from kb.web import read_file
 
 FIRST_STAGE = RetrievalSettings(reranker="none")
 SHOWS = ("better", "worse", "sent", "unknown", "failed")
@@ -76,7 +77,7 @@ class RunListView(generics.ListAPIView[LabRun]):
         asked = form.validated_data
         run = lab_runs.create_run(
             name=asked["file"].name,
-            data=asked["file"].read(),
+            data=read_file(asked["file"]),
             settings=asked.get("settings") or get_live_settings(),
             baseline=asked.get("baseline"),
             as_of=asked.get("as_of"),

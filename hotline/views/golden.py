@@ -16,7 +16,7 @@ from hotline.models import GoldenQuestion, SecondaryReview, Ticket
 from hotline.services import golden_questions
 from hotline.views.base import CHANGE_SETTINGS, MANAGE_KNOWLEDGE, desk_view, redirect_to_search
 from kb.tables import CONTENT_TYPES, write_table
-from kb.web import paginate
+from kb.web import paginate, read_file
 
 
 @require_http_methods(["GET", "POST"])
@@ -108,7 +108,7 @@ def import_golden(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         raise DeskError(first_error(form))
     file = form.cleaned_data["file"]
-    added, changed = golden_questions.import_golden_file(name=file.name, data=file.read(), by=request.user)
+    added, changed = golden_questions.import_golden_file(name=file.name, data=read_file(file), by=request.user)
     messages.success(request, f"已导入：新增 {added} 个，更改 {changed} 个。")
     return redirect("lab_golden")
 

@@ -23,7 +23,7 @@ from hotline.services.lookups import readable_departments
 from hotline.views.base import USE_LABORATORY, desk_view
 from hotline.views.lab import offer_side
 from kb.tables import CONTENT_TYPES
-from kb.web import is_htmx, paginate, read_ids
+from kb.web import is_htmx, paginate, read_file, read_ids
 
 MOST_COMPARED = 4
 
@@ -119,7 +119,8 @@ def _start(request: HttpRequest) -> HttpResponse:
     if not form.is_valid() or not side.is_valid():
         raise DeskError(first_error(side if form.is_valid() else form))
     file = form.cleaned_data["file"]
-    run = lab_runs.create_run(name=file.name, data=file.read(), settings=side.cleaned_data["settings"], by=request.user)
+    data, chosen = read_file(file), side.cleaned_data["settings"]
+    run = lab_runs.create_run(name=file.name, data=data, settings=chosen, by=request.user)
     messages.success(request, f"已开始：{run.questions_total} 个问题。可以离开本页，完成后在“批量实验”里查看。")
     return redirect("lab_run", run.pk)
 
