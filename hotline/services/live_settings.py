@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils import timezone
+
 from hotline.errors import DeskError
 from hotline.instructions import instruction_text
 from hotline.live_settings import get_live_settings
@@ -29,7 +31,7 @@ def restore_settings(*, saved: SavedSettings | None, by: User) -> GoldenRun:
         settings = RetrievalSettings.from_json(saved.settings) if saved else RetrievalSettings()
     except SettingsError as error:
         raise DeskError(f"这份设置已不能使用：{error}", code="settings_unusable") from error
-    name = f"{saved.at:%Y-%m-%d %H:%M} 的设置" if saved else "部署时的设置"
+    name = f"{timezone.localtime(saved.at):%Y-%m-%d %H:%M} 的设置" if saved else "部署时的设置"
     return save_settings(settings=settings, note=f"恢复 {name}", by=by)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -126,6 +126,15 @@ def test_saved_settings_are_undone_by_saving_earlier_ones(agent: User, policies:
     assert SavedSettings.objects.count() == 4
     with pytest.raises(DeskError, match="没有要保存的改动"):
         restore_settings(saved=None, by=agent)
+
+
+def test_earlier_settings_are_named_by_the_time_of_the_place(agent: User, policies: object) -> None:
+    save_settings(settings=NARROW, note="", by=agent)
+    SavedSettings.objects.update(at=datetime(2026, 3, 1, 17, 5, tzinfo=UTC))
+    first = SavedSettings.objects.get()
+    save_settings(settings=STRICT, note="", by=agent)
+
+    assert restore_settings(saved=first, by=agent).note == "恢复 2026-03-02 01:05 的设置"
 
 
 @pytest.mark.usefixtures("golden_questions")
