@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import call_command
-from pytest_django import Settings
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from hotline import learning, tasks
 from hotline.live_settings import forget_live_values, get_learned_model, get_live_settings
@@ -35,7 +35,7 @@ from kb.models import DocumentVersion
 from reranking.lexical_features import FEATURES
 from reranking.threshold_learning import CurvePoint, Judgement
 from tests.dictionaries import release_terms
-from tests.factories import make_lookup, make_user, make_version
+from tests.factories import make_lookup, make_review, make_user, make_version
 
 pytestmark = pytest.mark.django_db
 
@@ -107,6 +107,19 @@ def test_judgements_are_of_one_revision_with_their_chance() -> None:
         Judgement(0.3, True, 1.0),
         Judgement(0.4, False, 0.01),
     ]
+
+
+def test_any_number_of_judgements_takes_the_same_few_queries(
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    versions = [make_version("甲办法"), make_version("乙办法")]
+    for _ in range(8):
+        lookup = make_lookup(versions, scores=[1.0, 0.5], reranker="qwen", reranker_revision="1")
+        make_review(lookup, state="decided", verdict="confirmed").picked.add(lookup.results.get(rank=1))
+
+    with django_assert_max_num_queries(3):
+        found = learning.list_judgements(reranker="qwen", revision="1")
+    assert len(found[""]) == 8
 
 
 def test_threshold_needs_verdicts_and_drawn_ones_among_them() -> None:
