@@ -1,4 +1,4 @@
-"""Django admin of the desk: mostly to look; keys, instructions and users to change."""
+"""Django admin of the desk: mostly to look; keys and users to change."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class APIKeyAdmin(APIKeyModelAdmin):
 
 
 @admin.register(models.InstructionTemplate)
-class InstructionTemplateAdmin(admin.ModelAdmin):
-    list_display = ("key", "label", "updated_at")
+class InstructionTemplateAdmin(ReadOnlyAdmin):
+    list_display = ("key", "label", "by", "at")
 
 
 @admin.register(models.Ticket)

@@ -67,6 +67,5 @@ def _describe_golden(compared: GoldenComparison) -> dict[str, Any]:
         "before": compared.before.to_json(),
         "after": compared.after.to_json(),
         "fallen": list(compared.fallen),
-        "troubles": list(compared.troubles),
         "moved": [row.to_json() for row in compared.changed[:SHOWN]],
     }

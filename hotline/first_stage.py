@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from django.conf import settings
 
 from hotline.errors import SearchUnavailable, UnknownIndex
-from hotline.semantic_recall import recall_by_meaning
+from hotline.semantic_recall import SemanticRecall, recall_by_meaning
 from hotline.understanding import UnderstoodQuestion, Wording, mark_searched, read_question
 from kb.engine import get_search_engine
 from kb.query_understanding import Rarity, Rules
@@ -21,7 +21,8 @@ from kb.search.types import IndexMissing, SearchEngineError, SearchFilter, Searc
 class FoundDocuments:
     """Documents best first, and the wordings with those used that were searched in the end.
 
-    `index`: which was asked. `milliseconds`: of first_stage, and of semantic where recall by meaning is on.
+    `index`: which was asked; `embedder`: the revision that recalled by meaning. `milliseconds`: of first_stage, and of
+    semantic where recall by meaning is on.
     """
 
     documents: tuple[DocumentHit, ...]
@@ -29,6 +30,7 @@ class FoundDocuments:
     index: str
     notices: tuple[str, ...]
     milliseconds: Mapping[str, float]
+    embedder: str = ""
 
 
 def choose_wordings(
@@ -61,13 +63,19 @@ def choose_wordings(
 
 
 def find_documents(
-    wordings: Sequence[Wording], search_filter: SearchFilter, *, plan: FusionPlan = DEFAULT_PLAN, index: str = ""
+    wordings: Sequence[Wording],
+    search_filter: SearchFilter,
+    *,
+    plan: FusionPlan = DEFAULT_PLAN,
+    index: str = "",
+    semantic: str = "default",
 ) -> FoundDocuments:
     """What the wordings find in the live index or the one named, by words and, where it is on, by meaning.
 
-    Raises SearchUnavailable, and UnknownIndex where the one named is missing.
+    `semantic`: default (as the deployment has it) or none. Raises SearchUnavailable, and UnknownIndex
+    where the one named is missing.
     """
-    meant = recall_by_meaning(wordings[0].text, search_filter)
+    meant = SemanticRecall() if semantic == "none" else recall_by_meaning(wordings[0].text, search_filter)
     began = time.perf_counter()
     try:
         found = search_wordings(
@@ -86,6 +94,7 @@ def find_documents(
         index=found.index,
         notices=meant.notices,
         milliseconds={name: round(1000 * value, 1) for name, value in seconds.items()},
+        embedder=meant.embedder,
     )
 
 

@@ -44,11 +44,15 @@ class DegradedComparison(DeskError):
 
 
 class Side(NamedTuple):
-    """How questions are asked on one side of the comparison. None: the live rules, the configured reranker."""
+    """How questions are asked on one side of the comparison.
+
+    None: the live rules, the configured reranker, the instructions that are saved.
+    """
 
     settings: RetrievalSettings
     rules: Rules | None = None
     reranker: Reranker | None = None
+    instructions: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +83,8 @@ class GoldenComparison:
 
 def compare_on_golden(
     *,
-    before: Side | tuple[RetrievalSettings, Rules | None],
-    after: Side | tuple[RetrievalSettings, Rules | None],
+    before: Side,
+    after: Side,
     by: User | None = None,
     on_progress: Progress | None = None,
 ) -> GoldenComparison:
@@ -94,7 +98,7 @@ def compare_on_golden(
         return GoldenComparison(None, None)
     today = timezone.localdate()
     measured: list[tuple[Figures, list[MeasuredRow]]] = []
-    for place, side in enumerate((Side(*before), Side(*after))):
+    for place, side in enumerate((before, after)):
         done = place * len(questions)
         measured.append(
             measure(
@@ -103,6 +107,7 @@ def compare_on_golden(
                 as_of=today,
                 rules=side.rules,
                 reranker=side.reranker or _reach_reranker(),
+                instructions=side.instructions,
                 on_progress=_shift(on_progress, done),
             )
         )
@@ -147,10 +152,6 @@ def find_changed(before: Sequence[MeasuredRow], after: Sequence[MeasuredRow]) ->
     ]
     changed.sort(key=lambda row: (row.before or NOT_FOUND) - (row.after or NOT_FOUND))
     return tuple(changed[:CHANGED_ROWS])
-
-
-def figures_from_json(data: Mapping[str, Any]) -> Figures | None:
-    return Figures.from_json(data) if data else None
 
 
 def _reach_reranker() -> Reranker | None:

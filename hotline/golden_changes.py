@@ -8,13 +8,16 @@ from typing import Any
 from django.conf import settings as configured
 
 from hotline.golden import Side
+from hotline.instructions import list_live_keys
 from hotline.live_settings import forget_live_values, get_live_settings
-from hotline.models import GoldenRun, LexicalModelVersion, SavedSettings, User
+from hotline.models import GoldenRun, InstructionTemplate, LexicalModelVersion, SavedSettings, User
 from hotline.rerankers import load_deployed_model, load_lexical_model, make_lexical_reranker
 from hotline.retrieval_settings import RetrievalSettings
 from hotline.review_policy import belong_to
 from hotline.services.audit import record_event
 from kb.index_gate import approve_index
+from kb.live_dictionaries import read_release
+from kb.models import IndexVersion
 from reranking.lexical_model import LexicalModel, parse_model
 
 Kind = GoldenRun.Kind
@@ -25,6 +28,9 @@ def sides_of(run: GoldenRun) -> tuple[Side, Side]:
     live = get_live_settings()
     if run.kind == Kind.INDEX:
         return Side(live), Side(replace(live, index=run.proposal["index"]))
+    if run.kind == Kind.INSTRUCTION:
+        proposal = run.proposal["instruction"]
+        return Side(live), Side(live, instructions={proposal["key"]: proposal["text"]})
     proposed = RetrievalSettings.from_json(run.proposal["settings"])
     if "model" not in run.proposal:
         return Side(live), Side(proposed)
@@ -36,11 +42,16 @@ def read_model(content: dict[str, Any]) -> LexicalModel:
     return parse_model(content) if content else load_deployed_model()
 
 
-def describe_base() -> dict[str, int | None]:
-    """Which rows are live: a comparison holds for these alone."""
+def describe_base() -> dict[str, Any]:
+    """What is live: a comparison holds for these rows, this dictionary release and this index alone."""
+    live = IndexVersion.objects.filter(state=IndexVersion.State.LIVE).order_by("-live_at")
+    templates = InstructionTemplate.objects.filter(key__in=list_live_keys(get_live_settings()))
     return {
         "settings": SavedSettings.objects.order_by("-id").values_list("pk", flat=True).first(),
         "model": LexicalModelVersion.objects.order_by("-id").values_list("pk", flat=True).first(),
+        "instructions": templates.order_by("-id").values_list("pk", flat=True).first(),
+        "dictionary": read_release(),
+        "index": live.values_list("name", flat=True).first() or "",
     }
 
 
@@ -48,6 +59,9 @@ def apply_change(run: GoldenRun, *, by: User | None) -> None:
     """Inside the transaction that marks the run as applied."""
     if run.kind == Kind.INDEX:
         approve_index(run.proposal["index"])
+        return
+    if run.kind == Kind.INSTRUCTION:
+        store_template(**run.proposal["instruction"], by=by, run=run)
         return
     if "model" in run.proposal:
         content = run.proposal["model"]
@@ -61,6 +75,17 @@ def apply_change(run: GoldenRun, *, by: User | None) -> None:
         )
         record_event(action="settings_saved", subject=saved, by=by, settings=saved.settings)
     forget_live_values()
+
+
+def store_template(
+    *, key: str, label: str, text: str, by: User | None, run: GoldenRun | None = None
+) -> InstructionTemplate:
+    """Live from now on; without text the built-in one is again."""
+    template = InstructionTemplate.objects.create(
+        key=key, label=label, text=text, by=by, golden_run=run, is_override=bool(run and run.is_override)
+    )
+    record_event(action="instruction_saved", subject=template, by=by, key=key, is_withdrawn=not text)
+    return template
 
 
 def _with_model(settings: RetrievalSettings, model: LexicalModel) -> Side:

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 
 from hotline.lab_pages import FIGURES, FigureRow, compare_figures, describe_settings, title_documents
 from hotline.masking import mask_personal_data
-from hotline.models import GoldenQuestion, GoldenRun, LexicalModelVersion, SavedSettings, Ticket
+from hotline.models import GoldenQuestion, GoldenRun, InstructionTemplate, LexicalModelVersion, SavedSettings, Ticket
 from hotline.retrieval_settings import RetrievalSettings, SettingsError
 from kb.models import DocumentVersion
 
@@ -81,8 +81,17 @@ def describe_run(run: GoldenRun) -> dict[str, Any]:
         "proposed": _describe_proposal(run),
         "figures": compare_figures([run.figures_before, run.figures_after]) if has_figures else [],
         "fallen": [FIGURES.get(name, name) for name in run.fallen],
+        "measured_on": _describe_base(run.proposal.get("base", {})),
         "askings": 2 * run.questions,
     }
+
+
+def _describe_base(base: dict[str, Any]) -> list[str]:
+    """What a comparison holds for."""
+    if not base:
+        return []
+    release = base.get("dictionary")
+    return [f"索引 {base.get('index') or '—'}", f"词典第 {release} 版" if release else "词典随产品"]
 
 
 def list_open_runs() -> QuerySet[GoldenRun]:
@@ -109,6 +118,21 @@ def list_models() -> list[LexicalModelVersion]:
     return list(LexicalModelVersion.objects.select_related("by", "golden_run").order_by("-id")[:HISTORY])
 
 
+@dataclass(frozen=True, slots=True)
+class TemplateRow:
+    """A row of the instructions' history."""
+
+    template: InstructionTemplate
+    is_live: bool
+
+
+def list_template_history() -> list[TemplateRow]:
+    """The last ones, newest first: the first of each key is live."""
+    rows = list(InstructionTemplate.objects.select_related("by").order_by("-id")[:HISTORY])
+    newest = {row.key: row.pk for row in reversed(rows)}
+    return [TemplateRow(row, newest[row.key] == row.pk) for row in rows]
+
+
 def list_moves(run: GoldenRun | None) -> list[str]:
     """Figures before and after, such as “Top-1 80.0 → 82.5”; empty where nothing was measured."""
     if run is None or not run.figures_after:
@@ -125,6 +149,9 @@ def list_moves(run: GoldenRun | None) -> list[str]:
 def _describe_proposal(run: GoldenRun) -> list[str]:
     if run.kind == GoldenRun.Kind.INDEX:
         return [f"索引 {run.proposal.get('index', '')}"]
+    if run.kind == GoldenRun.Kind.INSTRUCTION:
+        proposal = run.proposal["instruction"]
+        return [f"{proposal['label']}（{proposal['key']}）：{proposal['text'] or '停用，改用随产品的'}"]
     said = _describe_json(run.proposal.get("settings", {}))
     if "model" in run.proposal:
         revision = run.proposal["model"].get("revision", "")

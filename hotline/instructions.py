@@ -2,22 +2,57 @@
 
 from __future__ import annotations
 
-from hotline.models import InstructionTemplate
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hotline.models import InstructionTemplate, Ticket
+from hotline.retrieval_settings import RetrievalSettings
 from reranking.prompts import INSTRUCTION_TEMPLATES
 
 
-def instruction_text(key: str) -> str | None:
-    """An administrator's wording, else the built-in one, else the reranker's default (None)."""
+def instruction_text(key: str, edited: Mapping[str, str] | None = None) -> str | None:
+    """An administrator's wording, else the built-in one, else the reranker's default (None).
+
+    `edited`: texts by key that stand for administrators' ones.
+    """
     if not key:
         return None
-    own = InstructionTemplate.objects.filter(key=key).values_list("text", flat=True).first()
+    if edited and key in edited:
+        own: str | None = edited[key]
+    else:
+        own = InstructionTemplate.objects.filter(key=key).order_by("-id").values_list("text", flat=True).first()
     built_in = INSTRUCTION_TEMPLATES.get(key)
     return own or (built_in.text if built_in else None)
 
 
-def choose_instruction(value: str, category: str = "") -> str | None:
+def choose_instruction(value: str, category: str = "", edited: Mapping[str, str] | None = None) -> str | None:
     """What settings name (a template's text by its key, else a text of one's own), else the line of business's.
 
     None: the reranker's default.
     """
-    return instruction_text(value or category) or value or None
+    return instruction_text(value or category, edited) or value or None
+
+
+def list_live_keys(settings: RetrievalSettings) -> frozenset[str]:
+    """Keys of the templates that lookups may be reranked with."""
+    return frozenset({settings.instruction, "general", *Ticket.Category.values} - {""})
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """`is_own`: an administrator's wording."""
+
+    key: str
+    label: str
+    text: str
+    is_own: bool = False
+
+
+def list_instructions() -> list[Instruction]:
+    """Built-in and administrators' own, which go before one of the same key."""
+    found = {key: Instruction(key, template.label, template.text) for key, template in INSTRUCTION_TEMPLATES.items()}
+    newest = {own.key: own for own in InstructionTemplate.objects.order_by("id")}
+    for key, own in sorted(newest.items()):
+        if own.text:
+            found[key] = Instruction(key, own.label, own.text, is_own=True)
+    return list(found.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Literal
+from typing import Literal, get_args
 
 TOP = 5
 LEAST_SPREAD = 0.05  # of P(yes) among the top: less, and the question does not tell them apart
@@ -13,6 +13,7 @@ LEAST_MEAN = 0.6  # of P(yes) of the top: less, and no document really answers
 NAMED = 6
 
 Kind = Literal["too_broad", "knowledge_gap", "secondary_review", "unordered", "clear"]
+KINDS: tuple[str, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ from typing import Any
 from django import forms
 
 from hotline.explanations import name_ranking
-from hotline.lab_pages import RERANKERS, REWRITES, list_indexes
+from hotline.instructions import list_instructions
+from hotline.lab_pages import RERANKERS, REWRITES, SEMANTIC, list_indexes
 from hotline.live_settings import get_live_settings
-from hotline.models import InstructionTemplate, LabRow, Ticket
+from hotline.models import LabRow, Ticket
 from hotline.retrieval_settings import INSTRUCTION_LIMIT, RANKINGS, RetrievalSettings, SettingsError, name_revision
 from hotline.services.tickets import QUESTION_LIMIT
 from hotline.threshold_advice import find_live_reranker
-from reranking.prompts import INSTRUCTION_TEMPLATES
 
 CATEGORIES = {code: str(label) for code, label in Ticket.Category.choices if code}
 CATEGORY = "category_"  # before the code of a line of business, of which a field holds the threshold
@@ -33,6 +33,7 @@ class SettingsForm(forms.Form):
 
     reranker = forms.ChoiceField(label="重排器", required=False, choices=list(RERANKERS.items()))
     rewrites = forms.ChoiceField(label="改写", required=False, choices=list(REWRITES.items()))
+    semantic = forms.ChoiceField(label="语义召回", required=False, choices=list(SEMANTIC.items()))
     index = forms.ChoiceField(label="索引", required=False)
     rankings = forms.MultipleChoiceField(
         label="词元（不选即全部）",
@@ -124,10 +125,7 @@ class GapForm(forms.Form):
 
 
 def list_templates() -> list[tuple[str, str]]:
-    """Built-in and administrators' own, which go before one of the same key."""
-    own = dict(InstructionTemplate.objects.values_list("key", "label"))
-    built_in = {key: template.label for key, template in INSTRUCTION_TEMPLATES.items()}
-    return list({**built_in, **own}.items())
+    return [(template.key, template.label) for template in list_instructions()]
 
 
 def settings_initial(value: RetrievalSettings) -> dict[str, Any]:

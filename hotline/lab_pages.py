@@ -8,14 +8,18 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from hotline.measurement import MEASURES
+from hotline import labels
+from hotline.errors import DeskError
+from hotline.measurement import CONDITIONS
 from hotline.models import KnowledgeGap, LabRow, LabRun, Ticket
 from hotline.retrieval_settings import RANKINGS, RetrievalSettings
 from kb.models import DocumentVersion, IndexVersion
 from kb.selectors import permitted_versions
+from kb.web import read_ids
 from reranking.prompts import INSTRUCTION_TEMPLATES
 
 REWRITES = {"default": "与坐席台相同", "none": "只用原问题", "always": "全部改写一起检索"}
+SEMANTIC = {"default": "随部署（配了嵌入模型就用）", "none": "不用，只按字词"}
 RERANKERS = {"configured": "线上重排器", "lexical": "词法重排", "none": "不重排（初筛次序）"}
 FIGURES = {
     "top1": "Top-1",
@@ -26,6 +30,7 @@ FIGURES = {
     "top1_of_rest": "免复核的 Top-1",
 }
 STAGES = {"understanding": "问题理解", "semantic": "语义", "first_stage": "初筛", "rerank": "重排", "total": "合计"}
+MOST_COMPARED = 4  # runs beside one another
 LESS_IS_BETTER = frozenset({"sent"})
 
 
@@ -38,6 +43,8 @@ def describe_settings(value: RetrievalSettings) -> list[str]:
         said.append(f"词元 {len(value.rankings)}/{len(RANKINGS)} 路")
     if value.rewrites != "default":
         said.append(REWRITES[value.rewrites])
+    if value.semantic == "none":
+        said.append("不用语义召回")
     if value.instruction:
         said.append(f"指令“{name_instruction(value.instruction)}”")
     if value.gap_base_threshold is not None:
@@ -178,5 +185,45 @@ def summarize_run(run: LabRun) -> dict[str, Any]:
         "figures": compare_figures([baseline, measured]) if measured else [],
         "times": compare_times([baseline, measured]) if measured else [],
         "changes": run.figures.get("changes", {}),
-        "measures": MEASURES,
+        "measured_on": describe_conditions(run.measured_on.get("measured", {})),
+        "baseline_on": describe_conditions(run.measured_on.get("baseline", {})),
+        "troubles": describe_notices(measured, baseline),
     }
+
+
+def describe_conditions(conditions: Mapping[str, Sequence[str]]) -> list[str]:
+    """What figures were measured on; several of a kind where it changed meanwhile."""
+    return [f"{label} {' → '.join(conditions[name])}" for name, label in CONDITIONS.items() if conditions.get(name)]
+
+
+def describe_notices(*columns: Mapping[str, Any]) -> list[str]:
+    """What figures suffered from, with the greatest number of questions in any column."""
+    counts: dict[str, int] = {}
+    for column in columns:
+        for name, count in column.get("notices", {}).items():
+            counts[name] = max(count, counts.get(name, 0))
+    names = {**labels.REASONS, **labels.NOTICES}
+    return [f"{names.get(name, name)}（{count} 个问题）" for name, count in counts.items()]
+
+
+def find_comparable_runs(wanted: Sequence[str]) -> list[LabRun]:
+    """The finished ones of those named, in that order. Raises DeskError for fewer than two."""
+    pks = read_ids(wanted)[:MOST_COMPARED]
+    found = {run.pk: run for run in list_runs().filter(pk__in=pks, state=LabRun.State.DONE)}
+    runs = [found[pk] for pk in dict.fromkeys(pks) if pk in found]
+    if len(runs) < 2:
+        raise DeskError("请勾选两到四次已完成的实验。")
+    return runs
+
+
+def name_differing_conditions(runs: Sequence[LabRun]) -> list[str]:
+    """On what the runs were measured that is not the same for all; the reranker may be what they compare."""
+    measured = [run.measured_on.get("measured", {}) for run in runs]
+    names = [name for name in CONDITIONS if name != "reranker"]
+    return [CONDITIONS[name] for name in names if len({tuple(item.get(name, ())) for item in measured}) > 1]
+
+
+def are_same_questions(runs: Sequence[LabRun]) -> bool:
+    """Whether they come from the same file, to the byte."""
+    digests = {run.file_digest for run in runs}
+    return len(digests) == 1 and "" not in digests

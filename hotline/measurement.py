@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
@@ -12,7 +13,7 @@ from django.conf import settings as configured
 from hotline.errors import DeskError
 from hotline.evaluation.metrics import average, judge_order, percentage, percentile
 from hotline.rerankers import get_reranker
-from hotline.retrieval_settings import RetrievalSettings
+from hotline.retrieval_settings import RetrievalSettings, name_revision
 from hotline.trials import STAGES, CandidateSource, Trial, run_trials
 from kb.query_understanding import Rules
 from reranking.types import Reranker
@@ -20,6 +21,9 @@ from reranking.types import Reranker
 MEASURES = ("top1", "mrr5", "ndcg3", "recall50")
 _COLUMNS = {"top1": "top1", "mrr5": "mrr@5", "ndcg3": "ndcg@3", "recall50": "recall@50"}
 SHOWN = 5  # documents of a question that its row keeps
+CONDITIONS = {"index": "索引", "dictionary": "词典", "reranker": "重排", "embedder": "嵌入模型"}
+"""What a figure was measured on, beside the settings."""
+Conditions = dict[str, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,7 @@ class MeasuredRow:
     """One question's outcome. `right_rank`: the place of the first right document, None where it is not found.
 
     `order`: the first SHOWN policies' ids. `error`: why the question could not be asked, empty where it was.
-
-    `notices`: what did not go as it should.
+    `notices`: what did not go as it should. `conditions`, by CONDITIONS, is of the moment and not kept with the row.
     """
 
     question: str
@@ -54,13 +57,14 @@ class MeasuredRow:
     milliseconds: Mapping[str, float]
     error: str = ""
     notices: tuple[str, ...] = ()
+    conditions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_labelled(self) -> bool:
         return bool(self.right_document_ids)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "conditions"}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> MeasuredRow:
@@ -74,7 +78,7 @@ class Figures:
     """Means in percent over the labelled questions; None where none is labelled.
 
     `sent`: the share of all questions in doubt, before any machine check; `top1_of_rest`: Top-1 of the labelled ones
-    that are not. `milliseconds`: by stage and in total, median and p95.
+    that are not. `milliseconds`: by stage and in total, median and p95. `notices`: with how many questions each came.
     """
 
     queries: int
@@ -87,6 +91,7 @@ class Figures:
     top1_of_rest: float | None
     milliseconds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     failed: int = 0
+    notices: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -104,6 +109,7 @@ def measure(
     departments: tuple[str, ...] | None = None,
     rules: Rules | None = None,
     reranker: Reranker | None = None,
+    instructions: Mapping[str, str] | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> tuple[Figures, list[MeasuredRow]]:
     """Asks every question. `on_progress` hears how many are done, after each batch.
@@ -112,7 +118,13 @@ def measure(
     """
     rows: list[MeasuredRow] = []
     for batch in measure_batches(
-        questions, settings, as_of=as_of, departments=departments, rules=rules, reranker=reranker
+        questions,
+        settings,
+        as_of=as_of,
+        departments=departments,
+        rules=rules,
+        reranker=reranker,
+        instructions=instructions,
     ):
         rows += batch
         if on_progress:
@@ -128,6 +140,7 @@ def measure_batches(
     departments: tuple[str, ...] | None = None,
     rules: Rules | None = None,
     reranker: Reranker | None = None,
+    instructions: Mapping[str, str] | None = None,
     size: int | None = None,
 ) -> Iterator[list[MeasuredRow]]:
     """The rows of one batch of `size` after another, in order, each batch reranked at once. As `measure` otherwise."""
@@ -138,7 +151,14 @@ def measure_batches(
     for start in range(0, len(questions), size):
         batch = questions[start : start + size]
         asked = _ask(
-            batch, settings, as_of=as_of, departments=departments, rules=rules, reranker=reranker, source=source
+            batch,
+            settings,
+            as_of=as_of,
+            departments=departments,
+            rules=rules,
+            reranker=reranker,
+            instructions=instructions,
+            source=source,
         )
         yield [_judge(question, trial) for question, trial in zip(batch, asked, strict=True)]
 
@@ -157,7 +177,18 @@ def add_up(rows: Sequence[MeasuredRow]) -> Figures:
         top1_of_rest=_round(percentage([row.right_rank == 1 for row in kept])),
         milliseconds=_add_up_times([row.milliseconds for row in asked]),
         failed=len(rows) - len(asked),
+        notices=dict(Counter(notice for row in rows for notice in row.notices)),
     )
+
+
+def gather_conditions(rows: Iterable[MeasuredRow], known: Mapping[str, Sequence[str]] | None = None) -> Conditions:
+    """Each condition's values, in the order in which they came; more than one where it changed meanwhile."""
+    found = {name: list((known or {}).get(name, ())) for name in CONDITIONS}
+    for row in rows:
+        for name, value in row.conditions.items():
+            if value and value not in found[name]:
+                found[name].append(value)
+    return found
 
 
 def judge_documents(order: Sequence[int], right: frozenset[int]) -> dict[str, float]:
@@ -197,7 +228,18 @@ def _judge(question: LabelledQuestion, outcome: Trial | DeskError) -> MeasuredRo
         reasons=outcome.decision.reasons,
         milliseconds=dict(outcome.milliseconds),
         notices=outcome.notices,
+        conditions=_describe_conditions(outcome),
     )
+
+
+def _describe_conditions(trial: Trial) -> dict[str, str]:
+    info = trial.reranker
+    return {
+        "index": trial.index,
+        "dictionary": f"第 {trial.release} 版" if trial.release else "随产品",
+        "reranker": name_revision(info.name, info.revision) if info else "",
+        "embedder": trial.embedder,
+    }
 
 
 def _add_up_times(rows: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:

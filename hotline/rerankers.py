@@ -33,6 +33,11 @@ def get_reranker() -> Reranker | None:
     return None if settings.RERANKER == "none" else choose().reranker
 
 
+def is_neural() -> bool:
+    """Whether the settings name a reranker that reads: slow, in a worker of its own, and heeding instructions."""
+    return settings.RERANKER not in {"lexical", "none"}
+
+
 def choose() -> RerankerChoice:
     """What ranks in this process; a better one that could not be had is tried again later."""
     return _keep_choice().get()

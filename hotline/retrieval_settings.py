@@ -14,6 +14,7 @@ from kb.retrieval import DEFAULT_PLAN, FusionPlan
 
 RANKINGS = tuple(ranking.name for ranking in DEFAULT_PLAN.rankings)
 REWRITES = ("default", "none", "always")
+SEMANTIC = ("default", "none")
 RERANKERS = ("configured", "lexical", "none")
 INSTRUCTION_LIMIT = 500
 NAME_LIMIT = 200
@@ -31,8 +32,9 @@ class SettingsError(ValueError):
 class RetrievalSettings:
     """`index`: the name of a kept index, "" the live one. `rankings`: names of the plan's rankings, () all.
 
-    `rewrites`: default (those that help unasked), none, or always (every rewrite is searched too). `reranker`:
-    configured, lexical, or none. `instruction`: the key of a template or a text of one's own, "" by line of business.
+    `rewrites`: default (those that help unasked), none, or always (every rewrite is searched too). `semantic`: default
+    (where an embedder is configured) or none. `reranker`: configured, lexical, or none. `instruction`: the key of a
+    template or a text of one's own, "" by line of business.
     Thresholds None: as configured or as fitted with the reranker. `thresholds_by_category`, by a ticket's category, go
     before whichever of the two the reranker's rules send to review by. `thresholds_for`: the reranker and revision
     (see name_revision) that all of them belong to and act for alone; "" for any.
@@ -41,6 +43,7 @@ class RetrievalSettings:
     index: str = ""
     rankings: tuple[str, ...] = ()
     rewrites: str = "default"
+    semantic: str = "default"
     reranker: str = "configured"
     instruction: str = ""
     gap_base_threshold: float | None = None
@@ -64,6 +67,7 @@ class RetrievalSettings:
             index=_read_text(data, "index", "索引名称", NAME_LIMIT),
             rankings=_read_rankings(data.get("rankings")),
             rewrites=_read_choice(data, "rewrites", "改写方式", REWRITES),
+            semantic=_read_choice(data, "semantic", "语义召回", SEMANTIC),
             reranker=_read_choice(data, "reranker", "重排器", RERANKERS),
             instruction=_read_text(data, "instruction", "指令", INSTRUCTION_LIMIT),
             gap_base_threshold=_read_number(data.get("gap_base_threshold"), "分差阈值", MOST_LOG_ODDS),

@@ -19,11 +19,15 @@ SEMANTIC_UNAVAILABLE = "semantic_unavailable"
 
 @dataclass(frozen=True, slots=True)
 class SemanticRecall:
-    """What is fused with the rankings by words, what is to be said of it, and the time. All empty where it is off."""
+    """What is fused with the rankings by words, what is to be said of it, and the time. All empty where it is off.
+
+    `embedder`: its revision, empty where it could not be used.
+    """
 
     rankings: tuple[Ranked, ...] = ()
     notices: tuple[str, ...] = ()
     seconds: float | None = None
+    embedder: str = ""
 
 
 def recall_by_meaning(question: str, search_filter: SearchFilter) -> SemanticRecall:
@@ -35,7 +39,8 @@ def recall_by_meaning(question: str, search_filter: SearchFilter) -> SemanticRec
     try:
         rankings: tuple[Ranked, ...] = (rank_by_meaning(embedder, question, search_filter),)
         notices: tuple[str, ...] = ()
+        revision = embedder.space.revision
     except (EmbeddingFailed, SearchEngineError, ImportError) as error:
         logger.warning("no recall by meaning: %s", error)
-        rankings, notices = (), (SEMANTIC_UNAVAILABLE,)
-    return SemanticRecall(rankings, notices, time.perf_counter() - began)
+        rankings, notices, revision = (), (SEMANTIC_UNAVAILABLE,), ""
+    return SemanticRecall(rankings, notices, time.perf_counter() - began, revision)

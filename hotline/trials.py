@@ -76,6 +76,8 @@ class Trial:
     notices: tuple[str, ...]
     milliseconds: Mapping[str, float]
     index: str
+    release: int
+    embedder: str
     candidates: tuple[Candidate, ...] = field(repr=False)
 
     @property
@@ -161,6 +163,8 @@ class _Found:
     category: str
     wordings: tuple[Wording, ...]
     index: str
+    release: int
+    embedder: str
     documents: tuple[tuple[DocumentHit, Candidate], ...]
     notices: tuple[str, ...]
     milliseconds: Mapping[str, float]
@@ -215,12 +219,14 @@ def run_trials(
     departments: tuple[str, ...] | None = None,
     rules: Rules | None = None,
     reranker: Reranker | None = None,
+    instructions: Mapping[str, str] | None = None,
     source: CandidateSource | None = None,
     latency_budget: float | None = None,
 ) -> list[Trial]:
     """As `run_trial`, the questions reranked as one batch, in `latency_budget` seconds where it is given.
 
-    `source`, made for the same departments, keeps texts from one batch to the next.
+    `instructions`: texts by key in the place of the saved templates. `source`, made for the same departments, keeps
+    texts from one batch to the next.
     """
     chosen = choose_reranker(settings, reranker)
     source = source or CandidateSource(departments)
@@ -231,7 +237,7 @@ def run_trials(
         RankingRequest(
             item.searched,
             item.candidates,
-            choose_instruction(settings.instruction, item.category),
+            choose_instruction(settings.instruction, item.category, instructions),
             latency_budget,
             item.variants,
         )
@@ -269,10 +275,22 @@ def _find(
     rarity = make_rarity(get_search_engine(), settings.index or None)
     read = choose_wordings(question, settings.rewrites, rules=rules, rarity=rarity)
     understanding = _ms(time.perf_counter() - began)
-    found = find_documents(read.wordings, search_filter, plan=settings.build_plan(), index=settings.index)
+    found = find_documents(
+        read.wordings, search_filter, plan=settings.build_plan(), index=settings.index, semantic=settings.semantic
+    )
     documents = tuple(source.load(found.documents, name_places(read.place_names, rules), rules))
     milliseconds = {"understanding": understanding, **found.milliseconds}
-    return _Found(question, asked.category, found.wordings, found.index, documents, found.notices, milliseconds)
+    return _Found(
+        question=question,
+        category=asked.category,
+        wordings=found.wordings,
+        index=found.index,
+        release=rules.release,
+        embedder=found.embedder,
+        documents=documents,
+        notices=found.notices,
+        milliseconds=milliseconds,
+    )
 
 
 def _rank(reranker: Reranker | None, requests: Sequence[RankingRequest]) -> Sequence[Ranking | None]:
@@ -306,6 +324,8 @@ def _finish(
         notices=tuple(dict.fromkeys([*found.notices, *reranked])),
         milliseconds={**found.milliseconds, "rerank": round(rerank_ms, 1)},
         index=found.index,
+        release=found.release,
+        embedder=found.embedder,
         candidates=found.candidates,
     )
 

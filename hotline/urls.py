@@ -59,6 +59,7 @@ urlpatterns = [
     path("lab/settings/", live_settings.show_settings, name="lab_settings"),
     path("lab/settings/<int:pk>/restore/", live_settings.restore_settings, name="settings_restore"),
     path("lab/models/<int:pk>/restore/", live_settings.restore_model, name="model_restore"),
+    path("lab/instructions/<int:pk>/restore/", live_settings.restore_template, name="template_restore"),
     path("lab/thresholds/", live_settings.show_thresholds, name="lab_thresholds"),
     path("tickets/<str:number>/golden/", golden.add_from_ticket, name="ticket_golden"),
     path("reviews/<int:pk>/golden/", golden.add_from_review, name="review_golden"),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
-from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
@@ -22,8 +22,10 @@ from hotline.api.permissions import Scope
 from hotline.api.serializers import ProblemSerializer
 from hotline.api.views import PROBLEMS, caller_key, caller_person
 from hotline.errors import DeskError
+from hotline.instructions import list_instructions
+from hotline.lab_columns import build_columns
 from hotline.lab_export import NAMES, export_rows
-from hotline.lab_pages import list_rows
+from hotline.lab_pages import are_same_questions, find_comparable_runs, list_rows, name_differing_conditions
 from hotline.live_settings import get_live_settings
 from hotline.models import LabRow, LabRun
 from hotline.retrieval_settings import RetrievalSettings
@@ -34,6 +36,7 @@ from kb.tables import CONTENT_TYPES
 from kb.web import read_file
 
 FIRST_STAGE = RetrievalSettings(reranker="none")
+RUN_OR_CONFLICT = {200: lab_serializers.RunSerializer, 404: ProblemSerializer, 409: ProblemSerializer}
 SHOWS = ("better", "worse", "sent", "unknown", "failed")
 
 
@@ -43,7 +46,7 @@ class CompareView(APIView):
     @extend_schema(
         request=lab_serializers.CompareSerializer,
         responses={200: lab_serializers.ComparisonSerializer, **PROBLEMS, 503: ProblemSerializer},
-        description="同一问题在两种检索设置下的次序；不给设置时，比较初筛与线上设置。不存储。",
+        description="同一问题在两种检索设置下的次序、得分由来与建议；不给设置时，比较初筛与线上设置。不存储。",
     )
     def post(self, request: Request) -> Response:
         form = lab_serializers.CompareSerializer(data=request.data)
@@ -51,11 +54,14 @@ class CompareView(APIView):
         asked = form.validated_data
         as_of = asked.get("as_of") or timezone.localdate()
         departments = readable_departments(caller_person(request), caller_key(request))
-        first, second = (
-            run_trial(asked["question"], chosen, as_of=as_of, departments=departments)
+        trials = [
+            run_trial(
+                asked["question"], chosen, as_of=as_of, category=asked.get("category", ""), departments=departments
+            )
             for chosen in (asked.get("first", FIRST_STAGE), asked.get("second") or get_live_settings())
-        )
-        return Response(lab_serializers.describe_trials(first, second, limit=settings.RESULT_LIMIT))
+        ]
+        first, second = build_columns(trials, as_of=as_of, departments=departments)
+        return Response(lab_serializers.describe_columns(first, second))
 
 
 class RunListView(generics.ListAPIView[LabRun]):
@@ -93,6 +99,54 @@ class RunView(generics.RetrieveAPIView[LabRun]):
     required_scope = Scope.LAB
     serializer_class = lab_serializers.RunSerializer
     queryset = LabRun.objects.all()
+
+
+class StopRunView(APIView):
+    required_scope = Scope.LAB
+
+    @extend_schema(request=None, responses=RUN_OR_CONFLICT, description="停止；已结束的为 409。")
+    def post(self, request: Request, pk: int) -> Response:
+        run = lab_runs.stop_run(run=get_object_or_404(LabRun, pk=pk), by=caller_person(request))
+        return Response(lab_serializers.RunSerializer(run).data)
+
+
+class ResumeRunView(APIView):
+    required_scope = Scope.LAB
+
+    @extend_schema(request=None, responses=RUN_OR_CONFLICT, description="从断处继续；没有停下的为 409。")
+    def post(self, request: Request, pk: int) -> Response:
+        run = lab_runs.resume_run(run=get_object_or_404(LabRun, pk=pk), by=caller_person(request))
+        return Response(lab_serializers.RunSerializer(run).data)
+
+
+class RunComparisonView(APIView):
+    required_scope = Scope.LAB
+
+    @extend_schema(
+        parameters=[OpenApiParameter("run", int, many=True, description="两到四次已完成的实验")],
+        responses={200: lab_serializers.RunComparisonSerializer, 400: ProblemSerializer},
+        description="已完成的实验的指标，及能否相比。",
+    )
+    def get(self, request: Request) -> Response:
+        runs = find_comparable_runs(request.query_params.getlist("run"))
+        body = {
+            "runs": lab_serializers.RunSerializer(runs, many=True).data,
+            "has_same_questions": are_same_questions(runs),
+            "differing": name_differing_conditions(runs),
+        }
+        return Response(body)
+
+
+class InstructionListView(APIView):
+    required_scope = Scope.LAB
+
+    @extend_schema(
+        responses={200: lab_serializers.InstructionSerializer(many=True)},
+        description="指令模板：随产品的，与管理员自拟的（同代码时用自拟的）。",
+    )
+    def get(self, request: Request) -> Response:
+        found = [asdict(template) for template in list_instructions()]
+        return Response(lab_serializers.InstructionSerializer(found, many=True).data)
 
 
 class RowListView(generics.ListAPIView[LabRow]):

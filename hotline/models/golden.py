@@ -42,13 +42,15 @@ class GoldenRun(models.Model):
     """A change on its way to live: compared on the golden questions, then applied, or held until someone decides.
 
     `proposal` says what is to be applied, by kind: settings `{"settings": …}`, learning `{"settings": …, "model": …}`,
-    index `{"index": name}`. Figures and rows are those of hotline.measurement.
+    index `{"index": name}`, instruction `{"instruction": {key, label, text}}`. Figures and rows are those of
+    hotline.measurement.
     """
 
     class Kind(models.TextChoices):
         SETTINGS = "settings", "检索设置"
         LEARNING = "learning", "从使用中学习"
         INDEX = "index", "检索索引"
+        INSTRUCTION = "instruction", "指令模板"
 
     class State(models.TextChoices):
         WAITING = "waiting", "等待比较"
@@ -68,7 +70,6 @@ class GoldenRun(models.Model):
     figures_before = models.JSONField("改动前", default=dict, blank=True)
     figures_after = models.JSONField("改动后", default=dict, blank=True)
     fallen = models.JSONField("下降的指标", default=list, blank=True)
-    notices = models.JSONField("比较时的提示", default=list, blank=True)
     changed_rows = models.JSONField("有变化的问题", default=list, blank=True)
     error = models.TextField("错误", blank=True)
     by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name="提出人")

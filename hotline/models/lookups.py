@@ -10,16 +10,24 @@ from kb.models import DocumentVersion, IndexVersion, Passage
 
 
 class InstructionTemplate(models.Model):
-    """An administrator's wording of an instruction to the reranker; it goes before the built-in one of the same key."""
+    """An administrator's wording of an instruction to the reranker; it goes before the built-in one of the same key.
 
-    key = models.SlugField("代码", max_length=50, unique=True)
+    Rows are only ever added: the newest of a key is live, one without text withdraws it. To undo is to save an earlier
+    one again.
+    """
+
+    key = models.SlugField("代码", max_length=50)
     label = models.CharField("名称", max_length=100)
-    text = models.TextField("指令")
-    updated_at = models.DateTimeField("更新时间", auto_now=True)
+    text = models.TextField("指令", blank=True)
+    is_override = models.BooleanField("指标下降仍放行", default=False)
+    golden_run = models.ForeignKey("hotline.GoldenRun", models.SET_NULL, null=True, blank=True, related_name="+")
+    by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name="保存人")
+    at = models.DateTimeField("时间", auto_now_add=True)
 
     class Meta:
         verbose_name = verbose_name_plural = "指令模板"
-        ordering = ["key"]
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["key", "-id"])]
 
     def __str__(self) -> str:
         return self.label

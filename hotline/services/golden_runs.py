@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 ASKED_AT_ONCE = 10  # golden questions that a page waits for; more are asked by a worker, with a progress bar
 STOPPED_AFTER = timedelta(minutes=3)
 NOTE_LIMIT = 200
+OWN_ROWS = frozenset({"settings", "model", "instructions"})  # of what is live, those that a change replaces
 Kind, State = GoldenRun.Kind, GoldenRun.State
 
 
@@ -72,7 +74,9 @@ def compare_run(run: GoldenRun) -> GoldenRun:
     if not _claim(run):
         return run
     try:
-        _refuse_overtaken(run)
+        _refuse_overtaken(run, OWN_ROWS)
+        run.proposal = {**run.proposal, "base": describe_base()}
+        _mine(run).update(proposal=run.proposal)
         before, after = sides_of(run)
         comparison = compare_on_golden(
             before=before, after=after, by=run.by, on_progress=lambda done: _go_on(run, done)
@@ -192,10 +196,17 @@ def _take_turn() -> None:
     list(GoldenRun.objects.select_for_update().order_by("pk").values_list("pk")[:1])
 
 
-def _refuse_overtaken(run: GoldenRun) -> None:
-    """Raises WrongState. An index is compared with the live one by its own gate."""
-    if run.kind != Kind.INDEX and run.proposal.get("base") != describe_base():
+def _refuse_overtaken(run: GoldenRun, names: Collection[str] = ()) -> None:
+    """Raises WrongState where one of `names` (empty: anything) is not as it was: what the run replaces, or the
+
+    dictionaries and index that it was measured on. An index is compared with the live one by its own gate.
+    """
+    base, now = run.proposal.get("base", {}), describe_base()
+    changed = {name for name in names or now if base.get(name) != now[name]}
+    if run.kind != Kind.INDEX and changed & OWN_ROWS:
         raise WrongState("提交之后线上设置又有改动，请按现在的设置重新提交。")
+    if run.kind != Kind.INDEX and changed:
+        raise WrongState("比较之后词典或索引有改动，请重新比较。")
     forget_live_values()  # what is compared and made live next departs from these rows, not from those of a moment ago
 
 

@@ -6,6 +6,7 @@ from there. Between two slices the lease says until when the ring for the next i
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import socket
@@ -22,7 +23,7 @@ from hotline import tasks
 from hotline.errors import DeskError, WrongState
 from hotline.live_settings import get_live_settings
 from hotline.masking import mask_note
-from hotline.measurement import LabelledQuestion, MeasuredRow, add_up, measure_batches
+from hotline.measurement import LabelledQuestion, MeasuredRow, add_up, gather_conditions, measure_batches
 from hotline.models import APIKey, LabRow, LabRun, User
 from hotline.question_files import AskedRow, read_questions
 from hotline.retrieval_settings import RetrievalSettings
@@ -65,6 +66,7 @@ def create_run(
     with transaction.atomic():
         run = LabRun.objects.create(
             name=mask_note(name, NAME_LIMIT),
+            file_digest=hashlib.sha256(data).hexdigest(),
             settings=settings.to_json(),
             baseline=(get_live_settings() if baseline is None else baseline).to_json(),
             as_of=as_of or timezone.localdate(),
@@ -193,8 +195,17 @@ def _store(
     for row, now, before in zip(rows, measured, baseline, strict=True):
         row.measured, row.baseline, row.is_done = now.to_json(), before.to_json(), True
         row.change = judge_change(before, now)
+    run.measured_on = {
+        "measured": gather_conditions(measured, run.measured_on.get("measured")),
+        "baseline": gather_conditions(baseline, run.measured_on.get("baseline")),
+    }
     LabRow.objects.bulk_update(rows, ["measured", "baseline", "is_done", "change"])
-    mine.update(questions_done=F("questions_done") + len(rows), attempts=0, lease_expires_at=timezone.now() + LEASE)
+    mine.update(
+        questions_done=F("questions_done") + len(rows),
+        attempts=0,
+        measured_on=run.measured_on,
+        lease_expires_at=timezone.now() + LEASE,
+    )
     return True
 
 

@@ -9,11 +9,17 @@ from django.db import transaction
 from django.utils import timezone
 
 from hotline.errors import DeskError, WrongState
+from hotline.golden_changes import store_template
+from hotline.instructions import list_live_keys
+from hotline.live_settings import get_live_settings
 from hotline.masking import mask_personal_data
-from hotline.models import InstructionTemplate, KnowledgeGap, LabComparison, User
+from hotline.models import GoldenRun, InstructionTemplate, KnowledgeGap, LabComparison, User
+from hotline.rerankers import is_neural
 from hotline.retrieval_settings import RetrievalSettings
 from hotline.services.audit import record_event
+from hotline.services.golden_runs import propose_change
 from hotline.services.tickets import clean_question
+from reranking.prompts import INSTRUCTION_TEMPLATES
 
 COMPARISONS_KEPT = timedelta(days=90)
 
@@ -44,16 +50,44 @@ def _mask(settings: RetrievalSettings) -> RetrievalSettings:
     return replace(settings, instruction=mask_personal_data(settings.instruction))
 
 
-@transaction.atomic
-def save_template(*, key: str, label: str, text: str, by: User) -> InstructionTemplate:
-    """In the place of the one with the same key. Raises DeskError for an empty text."""
+def save_template(*, key: str, label: str, text: str, by: User) -> GoldenRun | None:
+    """A new version of the template `key`; earlier ones are kept.
+
+    Where lookups are reranked with it the golden questions decide, as the run that comes back says; None: it is saved.
+    Raises DeskError for an empty text.
+    """
     if not text.strip():
         raise DeskError("指令是空的。", code="empty_instruction")
-    template, is_new = InstructionTemplate.objects.update_or_create(
-        key=key, defaults={"label": label.strip(), "text": text.strip()}
-    )
-    record_event(action="instruction_saved", subject=template, by=by, key=key, is_new=is_new)
-    return template
+    return _propose(key=key, label=label.strip(), text=mask_personal_data(text.strip()), by=by)
+
+
+def restore_template(*, template: InstructionTemplate, by: User) -> GoldenRun | None:
+    """An earlier version again. As `save_template`; raises DeskError for the live one."""
+    newest = InstructionTemplate.objects.filter(key=template.key).order_by("-id").first()
+    if newest and (newest.label, newest.text) == (template.label, template.text):
+        raise DeskError("这一版正在使用。", code="nothing_changed")
+    return _propose(key=template.key, label=template.label, text=template.text, by=by)
+
+
+def withdraw_template(*, template: InstructionTemplate, by: User) -> GoldenRun | None:
+    """The built-in one of the same key again, or none. As `save_template`; raises DeskError where settings name it."""
+    if template.key == get_live_settings().instruction and template.key not in INSTRUCTION_TEMPLATES:
+        raise DeskError("线上设置正用这个模板，请先改设置。", code="template_in_use")
+    return _propose(key=template.key, label=template.label, text="", by=by)
+
+
+def is_instruction_read() -> bool:
+    """Whether what orders lookups may heed instructions; the lexical reranker does not."""
+    return is_neural() and get_live_settings().reranker == "configured"
+
+
+def _propose(*, key: str, label: str, text: str, by: User) -> GoldenRun | None:
+    if key in list_live_keys(get_live_settings()) and is_instruction_read():
+        proposal = {"instruction": {"key": key, "label": label, "text": text}}
+        return propose_change(kind=GoldenRun.Kind.INSTRUCTION, proposal=proposal, note="", by=by)
+    with transaction.atomic():
+        store_template(key=key, label=label, text=text, by=by)
+    return None
 
 
 @transaction.atomic

@@ -24,7 +24,7 @@ from hotline.services import laboratory
 from hotline.services.lookups import readable_departments
 from hotline.trials import run_trial
 from hotline.views.base import MANAGE_KNOWLEDGE, USE_LABORATORY, desk_view
-from kb.web import paginate
+from kb.web import paginate, read_id
 
 FIRST_STAGE = RetrievalSettings(reranker="none")
 
@@ -76,8 +76,10 @@ def save_template(request: HttpRequest) -> HttpResponse:
     form = TemplateForm(request.POST)
     if not form.is_valid():
         raise DeskError(first_error(form))
-    template = laboratory.save_template(**form.cleaned_data, by=request.user)
-    messages.success(request, f"指令已存为模板“{template.label}”（{template.key}），工单的业务类型同名时即采用。")
+    run = laboratory.save_template(**form.cleaned_data, by=request.user)
+    if run and run.state != run.State.APPLIED:
+        return redirect("lab_golden_run", run.pk)
+    tell_of_template(request, "指令已存为模板，工单的业务类型同名时即采用。")
     kept = find_comparison(request.POST)
     return redirect("lab_comparison", kept.pk) if kept else redirect("lab")
 
@@ -105,10 +107,14 @@ def close_gap(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("lab_gaps")
 
 
+def tell_of_template(request: HttpRequest, said: str) -> None:
+    idle = "" if laboratory.is_instruction_read() else "现用的重排不读指令，改由神经重排排序时才起作用。"
+    messages.success(request, f"{said}{idle}")
+
+
 def find_comparison(sent: QueryDict) -> LabComparison | None:
     """The one that `comparison` names."""
-    named = sent.get("comparison", "")
-    return LabComparison.objects.filter(pk=_read_key(named)).first()
+    return LabComparison.objects.filter(pk=read_id(sent.get("comparison"))).first()
 
 
 def offer_side(request: HttpRequest) -> SettingsForm:
@@ -137,9 +143,9 @@ def _keep(request: HttpRequest, **asked: Any) -> HttpResponse:
 def _read_stored(request: HttpRequest) -> dict[str, Any]:
     """A question that is stored already: `gap`, a knowledge gap's, or `row`, a run's, with the run's settings."""
     if "gap" in request.POST:
-        gap = get_object_or_404(KnowledgeGap, pk=_read_key(request.POST["gap"]))
+        gap = get_object_or_404(KnowledgeGap, pk=read_id(request.POST["gap"]))
         return {"question": gap.question, "first": FIRST_STAGE, "second": get_live_settings()}
-    row = get_object_or_404(LabRow.objects.select_related("run"), pk=_read_key(request.POST["row"]))
+    row = get_object_or_404(LabRow.objects.select_related("run"), pk=read_id(request.POST["row"]))
     return {
         "question": row.question,
         "category": row.category,
@@ -147,10 +153,6 @@ def _read_stored(request: HttpRequest) -> dict[str, Any]:
         "first": RetrievalSettings.from_json(row.run.baseline),
         "second": RetrievalSettings.from_json(row.run.settings),
     }
-
-
-def _read_key(value: str) -> int:
-    return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else 0
 
 
 def _make_sandbox() -> tuple[RetrievalSettings, RetrievalSettings]:

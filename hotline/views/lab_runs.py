@@ -23,9 +23,7 @@ from hotline.services.lookups import readable_departments
 from hotline.views.base import USE_LABORATORY, desk_view
 from hotline.views.lab import offer_side
 from kb.tables import CONTENT_TYPES
-from kb.web import is_htmx, paginate, read_file, read_ids
-
-MOST_COMPARED = 4
+from kb.web import is_htmx, paginate, read_file
 
 
 @require_http_methods(["GET", "POST"])
@@ -98,17 +96,14 @@ def export_run(request: HttpRequest, pk: int, suffix: str) -> HttpResponse:
 @desk_view(USE_LABORATORY)
 def compare_runs(request: HttpRequest) -> HttpResponse:
     """`?run=1&run=2`: the figures of finished runs beside one another."""
-    wanted = read_ids(request.GET.getlist("run"))[:MOST_COMPARED]
-    found = {run.pk: run for run in lab_pages.list_runs().filter(pk__in=wanted, state=LabRun.State.DONE)}
-    runs = [found[pk] for pk in dict.fromkeys(wanted) if pk in found]
-    if len(runs) < 2:
-        raise DeskError("请勾选两到四次已完成的实验。")
+    runs = lab_pages.find_comparable_runs(request.GET.getlist("run"))
     measured = [run.figures["measured"] for run in runs]
     context = {
-        "runs": [(run, lab_pages.describe_settings(RetrievalSettings.from_json(run.settings))) for run in runs],
+        "runs": [(run, _describe_side(run.settings, run.measured_on.get("measured", {}))) for run in runs],
+        "differing": lab_pages.name_differing_conditions(runs),
         "figures": lab_pages.compare_figures(measured),
         "times": lab_pages.compare_times(measured),
-        "has_same_questions": len({(run.name, run.questions_total) for run in runs}) == 1,
+        "has_same_questions": lab_pages.are_same_questions(runs),
         "here": "runs",
     }
     return render(request, "lab/compare_runs.html", context)
@@ -123,6 +118,13 @@ def _start(request: HttpRequest) -> HttpResponse:
     run = lab_runs.create_run(name=file.name, data=data, settings=chosen, by=request.user)
     messages.success(request, f"已开始：{run.questions_total} 个问题。可以离开本页，完成后在“批量实验”里查看。")
     return redirect("lab_run", run.pk)
+
+
+def _describe_side(settings: dict[str, Any], measured_on: dict[str, Any]) -> dict[str, list[str]]:
+    return {
+        "settings": lab_pages.describe_settings(RetrievalSettings.from_json(settings)),
+        "measured_on": lab_pages.describe_conditions(measured_on),
+    }
 
 
 def _describe(run: LabRun) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from hotline.golden_forms import ReasonForm, TargetForm
 from hotline.lab_forms import SettingsForm
 from hotline.lab_pages import describe_settings
 from hotline.live_settings import get_live_settings
-from hotline.models import GoldenQuestion, GoldenRun, LexicalModelVersion, SavedSettings, Ticket
+from hotline.models import GoldenQuestion, GoldenRun, InstructionTemplate, LexicalModelVersion, SavedSettings, Ticket
 from hotline.rerankers import load_lexical_model
-from hotline.services import golden_runs, live_settings
+from hotline.services import golden_runs, laboratory, live_settings
 from hotline.threshold_advice import (
     LEAST_SAMPLED,
     LEAST_VERDICTS,
@@ -31,7 +31,7 @@ from hotline.threshold_advice import (
 )
 from hotline.threshold_chart import CurveChart, draw_thresholds, list_rows
 from hotline.views.base import CHANGE_SETTINGS, MANAGE_KNOWLEDGE, desk_view
-from hotline.views.lab import offer_side
+from hotline.views.lab import offer_side, tell_of_template
 from kb.web import is_htmx
 from reranking.threshold_learning import TARGET_ERROR
 
@@ -50,6 +50,7 @@ def show_settings(request: HttpRequest) -> HttpResponse:
         "revision": load_lexical_model().revision,
         "saved": golden_pages.list_saved_settings(),
         "models": golden_pages.list_models(),
+        "templates": golden_pages.list_template_history(),
         "open_runs": golden_pages.list_open_runs()[:5],
         "questions": GoldenQuestion.objects.count(),
         "here": "settings",
@@ -71,6 +72,19 @@ def restore_model(request: HttpRequest, pk: int) -> HttpResponse:
     """Earlier coefficients again; 0 is the deployment's own."""
     version = get_object_or_404(LexicalModelVersion, pk=pk) if pk else None
     return _tell(request, live_settings.restore_model(version=version, by=request.user))
+
+
+@require_POST
+@desk_view(CHANGE_SETTINGS)
+def restore_template(request: HttpRequest, pk: int) -> HttpResponse:
+    """An earlier version of an instruction again; `withdraw`: none of one's own."""
+    template = get_object_or_404(InstructionTemplate, pk=pk)
+    change = laboratory.withdraw_template if "withdraw" in request.POST else laboratory.restore_template
+    run = change(template=template, by=request.user)
+    if run:
+        return _tell(request, run)
+    tell_of_template(request, "指令模板已更改。")
+    return redirect("lab_settings")
 
 
 @require_GET

@@ -18,8 +18,10 @@ from hotline.retrieval_settings import RetrievalSettings
 from hotline.services import golden_runs
 from hotline.services.golden_questions import add_golden_question
 from hotline.services.live_settings import restore_settings, save_settings
+from kb.engine import get_search_engine
 from kb.models import DocumentVersion
 from reranking.types import Ranking, RankingRequest
+from tests.dictionaries import release_few
 from tests.hotline.conftest import FakeReranker
 
 pytestmark = pytest.mark.django_db
@@ -269,6 +271,22 @@ def test_change_that_another_overtook_while_it_waited_reverts_nothing(
     save_settings(settings=LAX, note="", by=agent)
     golden_runs.compare_waiting_runs()
     assert get_live_settings() == LAX
+
+
+@pytest.mark.usefixtures("golden_questions")
+def test_comparison_holds_for_the_dictionaries_that_it_was_made_with(
+    agent: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(golden, "find_fallen", lambda before, after: ("top1",))
+    run = save_settings(settings=LAX, note="", by=agent)
+    assert run.proposal["base"]["index"] == get_search_engine().live_index()
+    release = release_few(monkeypatch)
+
+    with pytest.raises(WrongState, match="词典或索引有改动"):
+        golden_runs.override_run(run=run, note="业务同意", by=agent)
+    again = save_settings(settings=LAX, note="", by=agent)
+    assert again.proposal["base"]["dictionary"] == release.pk
+    assert golden_runs.override_run(run=again, note="业务同意", by=agent).state == "applied"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import date
 from io import StringIO
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,14 @@ from pytest_django import Settings
 
 from hotline import checks, embedders, semantic_recall, tasks
 from hotline.embedders import KnowledgeEmbedder
-from hotline.models import Lookup
+from hotline.live_settings import forget_live_values, get_live_settings
+from hotline.models import Lookup, SavedSettings, User
+from hotline.retrieval_settings import RetrievalSettings
 from hotline.services import fingerprints
+from hotline.services.golden_questions import add_golden_question
+from hotline.services.live_settings import save_settings
 from hotline.services.lookups import start_lookup
+from hotline.trials import run_trial
 from kb.embedding import Embedder, EmbeddingFailed
 from kb.engine import get_search_engine
 from kb.fingerprints import build_fingerprints, list_missing
@@ -145,6 +152,40 @@ def test_notice_outlives_the_reranking(policies: Policies, host: Embedder) -> No
     lookup.refresh_from_db()
     assert lookup.is_final
     assert "semantic_unavailable" in lookup.notices
+
+
+def test_settings_leave_it_out(policies: Policies, host: Embedder) -> None:
+    build_fingerprints(host)
+    usual, by_words = (
+        run_trial("养狗吗", RetrievalSettings(semantic=semantic), as_of=date(2026, 11, 21))
+        for semantic in ("default", "none")
+    )
+
+    assert (len(usual.documents), usual.embedder) == (3, host.space.revision)
+    assert (by_words.documents, by_words.embedder) == ((), "")
+    SavedSettings.objects.create(settings={"semantic": "none"})
+    forget_live_values()
+    assert found(start_lookup(question="养狗吗", by=None)) == []
+
+
+def test_gate_does_not_pass_silently_where_it_failed_half_way(
+    policies: Policies, host: Embedder, model: FakeTextEmbedder, agent: User
+) -> None:
+    """The figures have not fallen, but half of them do not say what they should."""
+    build_fingerprints(host)
+    for question, name in (("加装电梯补贴多少钱", "lift"), ("楼上漏水物业几天到场", "leak")):
+        add_golden_question(question=question, document_ids=[policies[name].document_id], by=agent)
+    asked = count(1)
+
+    def fail_from_the_third() -> EmbedderUnavailable | None:
+        return EmbedderUnavailable("away") if next(asked) > 2 else None
+
+    model.fail_with = fail_from_the_third
+    run = save_settings(settings=RetrievalSettings(rewrites="always"), note="", by=agent)
+
+    assert run.state == "failed"
+    assert "2 个标准问题没有正常问完（语义召回不可用，只按字词检索）" in run.error
+    assert get_live_settings() == RetrievalSettings()
 
 
 def test_task_builds_what_is_missing_through_the_host(policies: Policies, host: Embedder) -> None:

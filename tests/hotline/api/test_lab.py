@@ -8,7 +8,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from rest_framework.test import APIClient
 
-from hotline.models import LabRun
+from hotline.models import InstructionTemplate, LabRun
 from hotline.services.lab_runs import work_on_run
 from kb.models import DocumentVersion
 from tests.hotline.api.conftest import make_client
@@ -43,6 +43,51 @@ def test_first_stage_is_compared_with_the_live_settings(policies: Policies) -> N
     assert (best["rank"], best["other_rank"], best["movement"]) == (1, 1, "=")
     assert best["log_odds"] is not None
     assert first["documents"][0]["log_odds"] is None
+
+
+def test_scores_are_explained_and_advised_on(policies: Policies) -> None:
+    body = {"question": QUESTION, "category": "complaint", "second": {"thresholds_by_category": {"complaint": 1.0}}}
+    response = make_client("lab").post("/api/v1/lab/compare", body)
+
+    first, second = response.json()["first"], response.json()["second"]
+    best = second["documents"][0]
+    why = best["explanation"]
+    assert sum(item["part"] for item in why["contributions"]) + why["rest"] == pytest.approx(best["log_odds"], abs=1e-4)
+    assert "漏水" in [part["token"] for hit in why["rankings"] for part in hit["tokens"]]
+    assert first["documents"][0]["explanation"]["contributions"] == []
+    assert [advice["kind"] for advice in first["advice"]] == ["unordered"]
+    assert "low_first_share" in second["reasons"]  # by the threshold of its line of business
+    assert_problem(make_client("lab").post("/api/v1/lab/compare", {**body, "category": "x"}), 400, "invalid")
+
+
+def test_instructions_are_listed_with_administrators_own() -> None:
+    InstructionTemplate.objects.create(key="complaint", label="投诉", text="找出处理期限")
+
+    found = {item["key"]: item for item in make_client("lab").get("/api/v1/lab/instructions").json()}
+
+    assert (found["complaint"]["text"], found["complaint"]["is_own"]) == ("找出处理期限", True)
+    assert not found["general"]["is_own"]
+
+
+def test_run_is_stopped_resumed_and_compared(policies: Policies) -> None:
+    client = make_client("lab")
+    for _ in range(2):
+        post_file(client, make_file(), settings=json.dumps({"reranker": "none"}))
+    first, second = LabRun.objects.order_by("pk")
+    address = f"/api/v1/lab/runs/{first.pk}"
+    assert client.post(f"{address}/stop").json()["state"] == "stopped"
+    assert_problem(client.post(f"{address}/stop"), 409, "wrong_state")
+    assert client.post(f"{address}/resume").json()["state"] == "waiting"
+    compare = f"/api/v1/lab/runs/compare?run={first.pk}&run={second.pk}"
+    assert client.get(compare).status_code == 400
+    for run in (first, second):
+        work_on_run(run_id=run.pk, seconds=60)
+
+    body = client.get(compare).json()
+
+    assert [run["id"] for run in body["runs"]] == [first.pk, second.pk]
+    assert body["runs"][0]["measured_on"]["measured"]["dictionary"] == ["随产品"]
+    assert (body["has_same_questions"], body["differing"]) == (True, [])
 
 
 def test_any_two_settings_are_compared(policies: Policies) -> None:

@@ -247,6 +247,7 @@ def test_instruction_is_saved_as_template(administrator_client: Client, reviewer
 
     assert response["Location"] == reverse("lab_comparison", args=[kept.pk])
     assert InstructionTemplate.objects.get(key="deadline").text == "找出写明期限的条文"
+    assert "现用的重排不读指令" in administrator_client.get(response["Location"]).content.decode()
     assert "办理期限" in fetch(reviewer_client)
     wrong = administrator_client.post(reverse("lab_instructions"), {**sent, "key": "期限"})
     assert wrong.status_code == 400

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Callable
 from io import BytesIO, StringIO
 
@@ -14,7 +15,9 @@ from django.test import Client
 from django.urls import reverse
 
 from hotline.models import LabRow, LabRun, User
+from hotline.rerankers import load_lexical_model
 from hotline.services.lab_runs import work_on_run
+from kb.engine import get_search_engine
 from kb.models import Department, DocumentVersion
 from kb.search.types import SearchEngine
 from kb.services.versions import correct_metadata
@@ -167,3 +170,23 @@ def test_runs_are_compared_with_one_another(reviewer_client: Client) -> None:
     one = reviewer_client.get(reverse("lab_runs_compare"), {"run": [first.pk, "x"]})
     assert one.status_code == 400
     assert "请勾选两到四次" in one.content.decode()
+
+
+def test_runs_say_what_they_were_measured_on(reviewer_client: Client) -> None:
+    first = finish(reviewer_client, **{"b-reranker": "lexical"})
+    old = {"index": ["old-index"], "dictionary": ["随产品"]}
+    LabRun.objects.filter(pk=first.pk).update(measured_on={"measured": old})
+    second = finish(reviewer_client, **{"b-reranker": "lexical"})
+
+    assert second.file_digest == first.file_digest == hashlib.sha256(make_file(50)).hexdigest()
+    revision = load_lexical_model().revision
+    live = get_search_engine().live_index()
+    expected = {"index": [live], "dictionary": ["随产品"], "reranker": [f"lexical {revision}"], "embedder": []}
+    assert second.measured_on == {"measured": expected, "baseline": expected}
+    assert f"索引 {live} · 词典 随产品 · 重排 lexical {revision}" in fetch(reviewer_client, "lab_run", second.pk)
+    compared = reviewer_client.get(reverse("lab_runs_compare"), {"run": [first.pk, second.pk]}).content.decode()
+    assert "测于不同的索引" in compared
+    assert "old-index" in compared
+    LabRun.objects.filter(pk=first.pk).update(file_digest="0" * 64)  # the same name, another content
+    compared = reviewer_client.get(reverse("lab_runs_compare"), {"run": [first.pk, second.pk]}).content.decode()
+    assert "不能直接相比" in compared

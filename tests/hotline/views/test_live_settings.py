@@ -11,8 +11,9 @@ from django.test import Client
 from django.urls import reverse
 
 from hotline import golden
+from hotline.instructions import instruction_text
 from hotline.live_settings import forget_live_values, get_live_settings
-from hotline.models import GoldenRun, SavedSettings, SecondaryReview, User
+from hotline.models import GoldenRun, InstructionTemplate, SavedSettings, SecondaryReview, User
 from hotline.rerankers import load_lexical_model
 from hotline.retrieval_settings import name_revision
 from hotline.services.golden_questions import add_golden_question
@@ -146,6 +147,20 @@ def test_thresholds_of_another_revision_are_said_not_to_act(client: Client) -> N
     page = client.get(reverse("lab_thresholds")).content.decode()
     assert "属于 lexical old" in page
     assert "0.3456" not in page
+
+
+def test_instructions_have_a_history_and_are_undone(client: Client, reviewer_client: Client) -> None:
+    for text in ("找出处理期限", "找出责任部门"):
+        client.post(reverse("lab_instructions"), {"key": "complaint", "label": "投诉", "text": text})
+    first, second = InstructionTemplate.objects.order_by("pk")
+    page = client.get(reverse("lab_settings")).content.decode()
+    assert page.index("找出责任部门") < page.index("找出处理期限")
+
+    assert reviewer_client.post(reverse("template_restore", args=[first.pk])).status_code == 403
+    client.post(reverse("template_restore", args=[first.pk]))
+    assert instruction_text("complaint") == "找出处理期限"
+    client.post(reverse("template_restore", args=[second.pk]), {"withdraw": "1"})
+    assert "停用，改用随产品的" in client.get(reverse("lab_settings")).content.decode()
 
 
 def judge_lookups(count: int, category: str = "") -> None:
