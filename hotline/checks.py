@@ -98,8 +98,8 @@ def _check_limits() -> list[CheckMessage]:
     found: list[CheckMessage] = []
     if not 1 <= settings.RESULT_LIMIT <= max(settings.CANDIDATE_LIMIT, 1):
         found.append(Error("RESULT_LIMIT 应在 1 到 CANDIDATE_LIMIT 之间", id="hotline.E014"))
-    if settings.RERANK_BATCH_LOOKUPS < 1:
-        found.append(Error("RERANK_BATCH_LOOKUPS 至少为 1", id="hotline.E015"))
+    if min(settings.RERANK_BATCH_LOOKUPS, settings.RERANK_CPU_BATCH_LOOKUPS) < 1:
+        found.append(Error("RERANK_BATCH_LOOKUPS、RERANK_CPU_BATCH_LOOKUPS 至少为 1", id="hotline.E015"))
     if settings.UPLOAD_MAX_MEGABYTES < 1:
         found.append(Error("UPLOAD_MAX_MEGABYTES 至少为 1", id="hotline.E016"))
     if not RATE.fullmatch(settings.API_RATE_LIMIT):

@@ -15,8 +15,11 @@ from django.db.models import Q
 from django.utils import timezone
 
 from hotline import tasks
+from hotline.cascade import add_priors, choose_batch_size
 from hotline.errors import DeskError
+from hotline.first_stage import choose_wordings
 from hotline.instructions import instruction_text
+from hotline.live_settings import get_live_settings
 from hotline.masking import mask_personal_data
 from hotline.models import RerankJob
 from hotline.rerankers import get_reranker
@@ -25,6 +28,7 @@ from reranking.types import (
     Candidate,
     Ranking,
     RankingRequest,
+    Reranker,
     RerankerError,
     RerankerInfo,
     RerankerUnavailable,
@@ -54,7 +58,13 @@ def rerank_documents(
 
     Raises RerankerBusy where no worker answers in time, DeskError where the reranker cannot rank.
     """
-    request = {"query": mask_personal_data(query), "documents": list(documents), "instruction": instruction}
+    query = mask_personal_data(query)
+    request = {
+        "query": query,
+        "variants": _list_variants(query),
+        "documents": list(documents),
+        "instruction": instruction,
+    }
     (job,) = _submit([request], wait_seconds)
     if job.state == State.FAILED:
         raise DeskError("重排器不可用。", code=job.response.get("code", "reranker_unavailable"), status=503)
@@ -104,9 +114,10 @@ def _submit(requests: Sequence[Mapping[str, Any]], wait_seconds: float) -> list[
 def rerank_waiting_jobs(*, limit: int | None = None) -> int:
     """One batch of those that wait. Returns how many were answered."""
     RerankJob.objects.filter(created_at__lt=timezone.now() - KEPT).delete()  # callers long gone
-    jobs = _claim(limit or settings.RERANK_BATCH_LOOKUPS)
+    reranker = _usable_reranker()
+    jobs = _claim(limit or choose_batch_size(reranker))
     if jobs:
-        _answer(jobs)
+        _answer(jobs, reranker)
     return len(jobs)
 
 
@@ -119,7 +130,7 @@ def _claim(limit: int) -> list[RerankJob]:
     now = timezone.now()
     can_skip = connection.features.has_select_for_update_skip_locked
     rows = RerankJob.objects.select_for_update(skip_locked=can_skip).filter(_free(now)).order_by("id")
-    jobs = list(rows[:limit])
+    jobs = _choose_batch(list(rows[:limit]))
     lease = now + timedelta(seconds=settings.RERANK_LEASE_SECONDS)
     RerankJob.objects.filter(pk__in=[job.pk for job in jobs]).update(state=State.RERANKING, lease_expires_at=lease)
     return jobs
@@ -129,12 +140,24 @@ def _free(now: datetime) -> Q:
     return Q(state=State.WAITING) | Q(state=State.RERANKING, lease_expires_at__lt=now)
 
 
-def _answer(jobs: Sequence[RerankJob]) -> None:
+def _choose_batch(jobs: Sequence[RerankJob]) -> Sequence[RerankJob]:
+    """Those whose callers gave a deadline, while there are any: they are answered when the whole batch is."""
+    return [job for job in jobs if _read_budget(job.request) is not None] or jobs
+
+
+def _usable_reranker() -> Reranker | None:
     try:
-        reranker = get_reranker()
+        return get_reranker()
+    except Exception:
+        logger.exception("no reranker could be had")
+        return None
+
+
+def _answer(jobs: Sequence[RerankJob], reranker: Reranker | None) -> None:
+    try:
         if reranker is None:
-            raise RerankerUnavailable("RERANKER=none")
-        rankings = reranker.rank([_make_request(job.request) for job in jobs])
+            raise RerankerUnavailable("there is none")
+        rankings = reranker.rank(add_priors(reranker, [_make_request(job.request) for job in jobs]))
     except Exception as error:  # the callers wait: whatever went wrong, they are told
         logger.exception("%s rerank requests failed", len(jobs))
         code = error.code if isinstance(error, RerankerError) else RerankerUnavailable.code
@@ -144,10 +167,17 @@ def _answer(jobs: Sequence[RerankJob]) -> None:
         RerankJob.objects.filter(pk=job.pk).update(state=State.DONE, response=_make_response(ranking))
 
 
+def _list_variants(query: str) -> list[str]:
+    """The other wordings that a lookup would search, which the lexical reranker looks at."""
+    wordings = choose_wordings(query, get_live_settings().rewrites).wordings
+    return [wording.text for wording in wordings if wording.text != query and (wording.is_used or wording.if_weak)]
+
+
 def _describe_request(request: RankingRequest) -> dict[str, Any]:
     """Without the whole documents, which only the lexical reranker reads: it need not wait for a worker."""
     return {
         "query": mask_personal_data(request.query),
+        "variants": list(request.variants),
         "instruction_text": request.instruction,
         "latency_budget": request.latency_budget,
         "documents": [
@@ -178,9 +208,14 @@ def _make_request(request: Mapping[str, Any]) -> RankingRequest:
         for document in request["documents"]
     ]
     instruction = request.get("instruction_text") or instruction_text(request.get("instruction", ""))
-    # A comparison's carry none: how much there is to do elsewhere must not change what it measures.
-    budget = request.get("latency_budget", settings.RERANK_LATENCY_BUDGET_SECONDS)
-    return RankingRequest(request["query"], candidates, instruction, budget)
+    variants = request.get("variants", ())
+    return RankingRequest(request["query"], candidates, instruction, _read_budget(request), variants)
+
+
+def _read_budget(request: Mapping[str, Any]) -> float | None:
+    """A comparison's requests carry none: how much there is to do elsewhere must not change what it measures."""
+    budget: float | None = request.get("latency_budget", settings.RERANK_LATENCY_BUDGET_SECONDS)
+    return budget
 
 
 def _make_response(ranking: Ranking) -> dict[str, Any]:

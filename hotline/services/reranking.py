@@ -19,6 +19,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from hotline.candidates import build_candidate
+from hotline.cascade import add_priors, choose_batch_size
 from hotline.instructions import instruction_text
 from hotline.live_settings import get_live_settings
 from hotline.machine_check import Doubt, can_be_settled
@@ -49,7 +50,9 @@ def rerank_waiting_lookups(*, limit: int | None = None) -> int:
     """One batch of those that wait. Returns how many were claimed."""
     release_stale_checks()
     holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-    lookups = claim_waiting_lookups(holder=holder, limit=limit or settings.RERANK_BATCH_LOOKUPS)
+    # Asked for before any lease runs: it may have to be loaded.
+    limit = limit or choose_batch_size(_usable_reranker())
+    lookups = claim_waiting_lookups(holder=holder, limit=limit)
     if lookups:
         rerank_lookups(lookups, holder=holder)
     return len(lookups)
@@ -221,7 +224,7 @@ def _rank(reranker: Reranker, lookups: Sequence[Lookup], candidates: dict[int, l
     fit = [lookup for lookup in lookups if lookup.attempts <= MAX_ATTEMPTS]
     requests = [build_request(lookup, candidates[lookup.pk]) for lookup in fit]
     try:
-        rankings = reranker.rank(requests)
+        rankings = reranker.rank(add_priors(reranker, requests))
     except RerankerError:
         logger.exception("%s lookups stay in first-stage order", len(fit))
         return {}

@@ -59,6 +59,7 @@ def test_defaults_are_sound() -> None:
         ({"RESULT_LIMIT": 0}, "hotline.E014"),
         ({"RESULT_LIMIT": 51}, "hotline.E014"),
         ({"RERANK_BATCH_LOOKUPS": 0}, "hotline.E015"),
+        ({"RERANK_CPU_BATCH_LOOKUPS": 0}, "hotline.E015"),
         ({"UPLOAD_MAX_MEGABYTES": 0}, "hotline.E016"),
         ({"API_RATE_LIMIT": ""}, "hotline.E017"),
         ({"API_RATE_LIMIT": "600"}, "hotline.E017"),
