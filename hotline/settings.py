@@ -158,6 +158,7 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "hotline.tasks.rerank_waiting_lookups": {"queue": "rerank"},
     "hotline.tasks.build_fingerprints": {"queue": "embedding"},
+    "kb.tasks.parse_upload": {"queue": "parse"},  # a scan takes minutes: nothing else may wait behind it
     "kb.tasks.sync_*": {"queue": "index"},
     "kb.tasks.reindex*": {"queue": "index"},
     "kb.tasks.reconcile*": {"queue": "index"},

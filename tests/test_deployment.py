@@ -42,7 +42,19 @@ def test_procfile_has_a_worker_for_every_queue() -> None:
     lines = (ROOT / "Procfile").read_text(encoding="utf-8").splitlines()
 
     assert find_queues(lines) == routed_queues()
-    assert [line.split(":", 1)[0] for line in lines] == ["web", "worker", "rerank", "beat"]
+    assert [line.split(":", 1)[0] for line in lines] == ["web", "worker", "parse", "rerank", "beat"]
+
+
+def test_no_other_task_waits_behind_a_scan() -> None:
+    commands = [
+        *(ROOT / "Procfile").read_text(encoding="utf-8").splitlines(),
+        (ROOT / "docker" / "Dockerfile.worker").read_text(encoding="utf-8"),
+        *(str(service.get("command", "")) for service in read_compose().values()),
+    ]
+    consumers = [queues for command in commands for queues in re.findall(r"-Q (\S+)", command) if "parse" in queues]
+
+    assert consumers == ["parse", "parse"]
+    assert settings.CELERY_TASK_ROUTES["kb.tasks.parse_upload"] == {"queue": "parse"}
 
 
 @pytest.mark.parametrize("reranker", ["worker-rerank", "worker-gpu"])
@@ -52,7 +64,7 @@ def test_compose_has_a_worker_for_every_queue(reranker: str) -> None:
     services = read_compose()
     commands = [
         str(service.get("command") or stages[service["build"]["target"]])  # type: ignore[index]
-        for service in (services["worker"], services[reranker])
+        for service in (services["worker"], services["worker-parse"], services[reranker])
     ]
 
     assert find_queues(commands) == routed_queues()

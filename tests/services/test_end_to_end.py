@@ -23,7 +23,7 @@ PUBLISH = (
 
 def test_from_the_file_to_the_highlighted_answer(stack: Stack) -> None:
     stack.start_web()
-    stack.start_worker("main", "default,index")
+    stack.start_worker("main", "default,index,parse")
     stack.start_worker("rerank", "rerank")
     with stack.client() as client:
         sent = client.post("documents", files={"file": ("办法.txt", POLICY.encode())})
