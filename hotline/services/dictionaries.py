@@ -60,11 +60,16 @@ def run_waiting_trials() -> int:
     return made
 
 
-def find_trial() -> DictionaryTrial | None:
-    """The newest trial of the drafts as they are now, against the dictionaries as they are now."""
-    drafts = digest_drafts()
-    current = DictionaryTrial.objects.filter(drafts_sha256=drafts, release=read_release() or None)
-    return current.order_by("-pk").first() if drafts else None
+def find_trial(drafts_sha256: str) -> DictionaryTrial | None:
+    """The newest trial of these drafts (`digest_drafts`) against the dictionaries as they are now."""
+    current = DictionaryTrial.objects.filter(drafts_sha256=drafts_sha256, release=read_release() or None)
+    return current.order_by("-pk").first() if drafts_sha256 else None
+
+
+def find_running_trial() -> DictionaryTrial | None:
+    """The newest trial where it waits or runs. Costs one row, however many drafts there are."""
+    newest = DictionaryTrial.objects.order_by("-pk").first()
+    return newest if newest and newest.state in {State.WAITING, State.RUNNING} else None
 
 
 def explain_hold(trial: DictionaryTrial | None) -> str:
@@ -83,7 +88,7 @@ def put_live(*, by: User, drafts_sha256: str, note: str = "", is_override: bool 
     Raises ReleaseHeld where they were not tried or a figure falls, unless `is_override` with a note; WrongVersionState
     where the drafts have changed.
     """
-    trial = find_trial()
+    trial = find_trial(drafts_sha256)
     hold = explain_hold(trial)
     note = mask_note(note, NOTE_LIMIT)
     if hold and not is_override:

@@ -34,7 +34,6 @@ tray_view = guarded_view("kb.manage_knowledge", errors=(DeskError, KnowledgeErro
 def show_drafts(request: HttpRequest) -> HttpResponse:
     context = {
         "rows": paginate(request, list_drafts(), 50),
-        "drafts_sha256": digest_drafts(),
         "cuts_words": DictionaryDraft.objects.filter(kind__in=SEGMENTED).exists(),
         "rebuild": find_rebuild(),
         **_trial_context(),
@@ -46,15 +45,16 @@ def show_drafts(request: HttpRequest) -> HttpResponse:
 @tray_view
 def show_trial(request: HttpRequest) -> HttpResponse:
     """The trial's panel, polled while it runs."""
-    return render(request, "kb/_dictionary_trial.html", _trial_context())
+    running = dictionaries.find_running_trial()
+    return render(request, "kb/_dictionary_trial.html", {"trial": running} if running else _trial_context())
 
 
 @require_POST
 @tray_view
 def try_drafts(request: HttpRequest) -> HttpResponse:
-    dictionaries.request_trial(by=request.user)
+    trial = dictionaries.request_trial(by=request.user)
     if is_htmx(request):
-        return render(request, "kb/_dictionary_trial.html", _trial_context())
+        return render(request, "kb/_dictionary_trial.html", {"trial": trial})
     return redirect("dictionary_drafts")
 
 
@@ -72,12 +72,13 @@ def put_live(request: HttpRequest) -> HttpResponse:
 
 
 def _trial_context() -> dict[str, Any]:
-    trial = dictionaries.find_trial()
+    drafts_sha256 = digest_drafts()  # reads all of them
+    trial = dictionaries.find_trial(drafts_sha256)
     return {
         "trial": trial,
         "hold": dictionaries.explain_hold(trial),
         "figures": list(_list_figures(trial)) if trial else [],
-        "drafts_sha256": digest_drafts(),
+        "drafts_sha256": drafts_sha256,
     }
 
 

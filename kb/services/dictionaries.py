@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
-from django.db.models import CharField, Value
+from django.db.models import CharField, Max, Value
 from django.db.models.functions import Cast, Concat
 
 from kb import indexing
+from kb.bulk_rows import write_rows
 from kb.dictionary_kinds import SEGMENTED, EntryValues, build_rules
 from kb.errors import KnowledgeError, WrongVersionState
 from kb.live_dictionaries import expire_live_rules, load_entries, load_segmentation_dictionary
@@ -21,7 +23,9 @@ from kb.services.dictionary_drafts import BATCH, digest_drafts, drop_drafts
 Action = DictionaryDraft.Action
 Origin = DictionaryRelease.Origin
 EntryState = tuple[DictionaryEntry, Mapping[str, Any], AbstractBaseUser | None]
+Snapshot = dict[str, Any]
 STORED = (*EntryValues._fields, "is_live", "is_builtin")
+ENTRY_FIELDS = (*STORED, "builtin_key", "updated_at", "updated_by")
 
 
 @transaction.atomic
@@ -39,7 +43,7 @@ def release_drafts(
     """
     _lock()
     locked = DictionaryDraft.objects.select_for_update(of=("self",)).order_by("pk")
-    drafts = list(locked.select_related("entry", "by"))
+    drafts = list(locked.select_related("entry").prefetch_related("by"))
     if not drafts:
         raise KnowledgeError("没有待生效的草稿。", code="no_drafts")
     if digest_drafts(drafts) != drafts_sha256:
@@ -141,7 +145,7 @@ def _give_way(states: Sequence[EntryState]) -> list[EntryState]:
     ]
 
 
-def _snapshot(entry: DictionaryEntry) -> dict[str, Any]:
+def _snapshot(entry: DictionaryEntry) -> Snapshot:
     return {name: getattr(entry, name) for name in STORED}
 
 
@@ -152,26 +156,36 @@ def _apply(
     with_history: bool = True,
 ) -> None:
     """Give each entry its new values and note what changed. Raises KnowledgeError where two entries collide."""
-    new: list[DictionaryEntry] = []
-    known: list[DictionaryEntry] = []
-    changes: list[DictionaryChange] = []
+    changes: list[tuple[DictionaryEntry, Snapshot | None, AbstractBaseUser | None]] = []
     for entry, state, by in states:
-        before = _snapshot(entry) if entry.pk else None
+        changes.append((entry, _snapshot(entry) if entry.pk else None, by))
         for name, value in state.items():
             setattr(entry, name, value)
-        entry.updated_by = by  # type: ignore[assignment]
-        (known if entry.pk else new).append(entry)
-        changes.append(DictionaryChange(release=release, entry=entry, before=before, after=_snapshot(entry), by=by))  # type: ignore[misc]
-    renamed = [change.entry_id for change in changes if change.before and change.before["text"] != change.after["text"]]
+        entry.updated_by, entry.updated_at = by, release.at  # type: ignore[assignment]
+    renamed = [entry.pk for entry, before, _ in changes if before and before["text"] != entry.text]
     try:
         with transaction.atomic():
             _park_texts(renamed)
-            DictionaryEntry.objects.bulk_update(known, [*STORED, "updated_by"], batch_size=BATCH)
-            DictionaryEntry.objects.bulk_create(new, batch_size=BATCH)
+            _write_entries([entry for entry, _, _ in changes])
     except IntegrityError as error:
         raise KnowledgeError("两条草稿是同一个词，请改掉一条再生效。", code="entry_known", status=409) from error
     if with_history:
-        DictionaryChange.objects.bulk_create(changes, batch_size=BATCH)
+        rows = ((release.pk, each.pk, before, _snapshot(each), by.pk if by else None) for each, before, by in changes)
+        write_rows(DictionaryChange, ("release", "entry", "before", "after", "by"), rows)
+
+
+def _write_entries(entries: Sequence[DictionaryEntry]) -> None:
+    """New ones have their ids afterwards. Raises IntegrityError."""
+    row_of = attrgetter(*(field.attname for field in map(DictionaryEntry._meta.get_field, ENTRY_FIELDS)))  # type: ignore[union-attr]
+    known = [entry for entry in entries if entry.pk]
+    write_rows(DictionaryEntry, ("id", *ENTRY_FIELDS), ((entry.pk, *row_of(entry)) for entry in known), overwrites=True)
+    new = [entry for entry in entries if not entry.pk]
+    last = DictionaryEntry.objects.aggregate(last=Max("pk"))["last"] or 0
+    write_rows(DictionaryEntry, ENTRY_FIELDS, map(row_of, new))
+    made = DictionaryEntry.objects.filter(pk__gt=last).values_list("pk", *EntryValues._fields)
+    ids = {EntryValues(*values).key: pk for pk, *values in made}
+    for entry in new:
+        entry.pk = ids[EntryValues(**entry.values).key]
 
 
 def _park_texts(entry_ids: Sequence[int]) -> None:

@@ -10,13 +10,16 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.utils import timezone
 
+from kb.bulk_rows import write_rows
 from kb.dictionary_kinds import EntryValues, clean_values
 from kb.errors import KnowledgeError
 from kb.models import DictionaryDraft, DictionaryEntry
 from kb.query_understanding.rules import RuleError
 
 Action = DictionaryDraft.Action
+DraftRow = tuple[EntryValues, DictionaryDraft.Action, int | None]  # with the id of the entry that it is for
 BATCH = 500
 
 
@@ -120,19 +123,19 @@ def import_drafts(
     """
     wanted, refusals = _read_rows(rows)
     known = {values.key: (pk, is_live, values) for pk, is_live, values in _read_entries()}
-    changed, added, unchanged = [], [], 0
+    drafts: list[DraftRow] = []
+    unchanged = 0
     for entry_values in wanted.values():
         pk, is_live, values = known.get(entry_values.key, (None, False, None))
-        if pk is None:
-            added.append(DictionaryDraft(**entry_values._asdict(), action=Action.ADD, by=by))  # type: ignore[misc]
-        elif is_live and values == entry_values:
+        if is_live and values == entry_values:
             unchanged += 1
         else:
-            action = Action.CHANGE if is_live else Action.REVIVE
-            changed.append(DictionaryDraft(**entry_values._asdict(), action=action, entry_id=pk, by=by))  # type: ignore[misc]
+            action = Action.ADD if pk is None else Action.CHANGE if is_live else Action.REVIVE
+            drafts.append((entry_values, action, pk))
     if not refusals or keep_good:
-        _replace_drafts(wanted.keys(), [*added, *changed])
-    return ImportOutcome(len(added), len(changed), unchanged, tuple(refusals))
+        _replace_drafts(wanted.keys(), drafts, by=by)
+    added = sum(action == Action.ADD for _, action, _ in drafts)
+    return ImportOutcome(added, len(drafts) - added, unchanged, tuple(refusals))
 
 
 def digest_drafts(drafts: Iterable[DictionaryDraft] | None = None) -> str:
@@ -196,12 +199,12 @@ def _put_draft(
     return DictionaryDraft.objects.update_or_create(entry=entry, defaults=fields)[0]
 
 
-def _replace_drafts(keys: Iterable[str], drafts: list[DictionaryDraft]) -> None:
+def _replace_drafts(keys: Iterable[str], drafts: Sequence[DraftRow], *, by: AbstractBaseUser | None) -> None:
     """`drafts` in the place of those for the same words."""
     wanted = set(keys)
-    entries = {draft.entry_id for draft in drafts if draft.entry_id}
+    entries = {entry for _, _, entry in drafts if entry}
     known = DictionaryDraft.objects.values_list("pk", "entry", *EntryValues._fields)
-    stale = [pk for pk, entry, *values in known if entry in entries or EntryValues(*values).key in wanted]
-    for start in range(0, len(stale), BATCH):
-        DictionaryDraft.objects.filter(pk__in=stale[start : start + BATCH]).delete()
-    DictionaryDraft.objects.bulk_create(drafts, batch_size=BATCH)
+    drop_drafts(drafts=[pk for pk, entry, *values in known if entry in entries or EntryValues(*values).key in wanted])
+    stamp = (by.pk if by else None, timezone.now())
+    fields = (*EntryValues._fields, "action", "entry", "by", "at")
+    write_rows(DictionaryDraft, fields, ((*values, action, entry, *stamp) for values, action, entry in drafts))

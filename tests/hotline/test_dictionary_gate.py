@@ -48,7 +48,7 @@ def test_a_trial_shows_whose_understanding_changes(drafted: str, by: User) -> No
     request_trial(by=by)
     assert run_waiting_trials() == 1
 
-    trial = find_trial()
+    trial = find_trial(digest_drafts())
     assert trial is not None
     assert trial.state == DictionaryTrial.State.DONE
     assert trial.comparison["questions"] == 2
@@ -68,7 +68,7 @@ def test_the_golden_questions_are_asked_before_and_after(
     request_trial(by=by)
     run_waiting_trials()
 
-    trial = find_trial()
+    trial = find_trial(digest_drafts())
     assert trial is not None
     assert trial.comparison["golden"]["questions"] == 1
     assert trial.comparison["golden"]["before"]["recall50"] == 100
@@ -117,7 +117,7 @@ def test_a_trial_of_other_drafts_says_nothing(drafted: str, by: User) -> None:
     run_waiting_trials()
     draft_retirement(entry=DictionaryEntry.objects.get(kind="filler"), by=by)
 
-    assert find_trial() is None
+    assert find_trial(digest_drafts()) is None
     with pytest.raises(ReleaseHeld, match="还没有试用"):
         put_live(by=by, drafts_sha256=digest_drafts())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -45,6 +47,24 @@ def test_drafts_are_tried_and_put_live(client: Client, released: DictionaryRelea
     page = client.post(reverse("dictionary_live"), {"drafts": digest_drafts()}, follow=True).content.decode()
     assert "已生效，记为第" in page
     assert "没有待生效的草稿" in page
+
+
+def test_the_page_reads_all_drafts_once_and_a_poll_none(
+    client: Client, released: DictionaryRelease, administrator: User, django_assert_max_num_queries: Any
+) -> None:
+    draft_new_entry(values={"kind": "synonym", "text": "加电梯", "other": "加装电梯"}, by=administrator)
+
+    def list_reads(captured: Any) -> list[str]:
+        return [query["sql"] for query in captured.captured_queries if 'FROM "kb_dictionarydraft"' in query["sql"]]
+
+    with django_assert_max_num_queries(20) as page:
+        client.get(reverse("dictionary_drafts"))
+    assert len([sql for sql in list_reads(page) if "frequency" in sql and "LIMIT" not in sql]) == 1
+    client.post(reverse("dictionary_try"), headers={"HX-Request": "true"})
+    with django_assert_max_num_queries(6) as poll:
+        assert "正在试用" in client.get(reverse("dictionary_trial")).content.decode()
+
+    assert list_reads(poll) == []
 
 
 def test_what_is_held_is_refused_with_its_reason(
