@@ -87,7 +87,7 @@ def find_threshold(
 class _Kept(NamedTuple):
     """Sums over verdicts on unreviewed lookups: how many, their weights, the weights squared, those of the wrong."""
 
-    count: int = 0
+    rows: int = 0
     weight: float = 0.0
     squares: float = 0.0
     wrong: float = 0.0
@@ -95,10 +95,10 @@ class _Kept(NamedTuple):
     def add(self, item: Judgement) -> _Kept:
         weight = 1 / item.chance
         wrong = self.wrong if item.is_right else self.wrong + weight
-        return _Kept(self.count + 1, self.weight + weight, self.squares + weight * weight, wrong)
+        return _Kept(self.rows + 1, self.weight + weight, self.squares + weight * weight, wrong)
 
 
 def _measure(threshold: float, kept: _Kept, total: float) -> CurvePoint:
     error = kept.wrong / kept.weight
     low, high = wilson_interval(error, kept.weight * kept.weight / kept.squares)
-    return CurvePoint(threshold, 1 - kept.weight / total, error, low, high, kept.count)
+    return CurvePoint(threshold, 1 - kept.weight / total, error, low, high, kept.rows)
