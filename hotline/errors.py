@@ -42,6 +42,14 @@ class UnknownIndex(DeskError):
         super().__init__(f"没有名为“{name}”的索引，请从现有的索引中选。")
 
 
+class UnknownInstruction(DeskError):
+    code = "unknown_instruction"
+    status = 422
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"没有代码为“{key}”的指令模板。")
+
+
 class NotAllowed(DeskError):
     code = "not_allowed"
     status = 403

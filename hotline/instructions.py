@@ -5,37 +5,54 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hotline.errors import UnknownInstruction
 from hotline.models import InstructionTemplate, Ticket
 from hotline.retrieval_settings import RetrievalSettings
 from reranking.prompts import INSTRUCTION_TEMPLATES
 
+GENERAL = "general"
 
-def instruction_text(key: str, edited: Mapping[str, str] | None = None) -> str | None:
-    """An administrator's wording, else the built-in one, else the reranker's default (None).
 
-    `edited`: texts by key that stand for administrators' ones.
+def instruction_text(key: str, edited: Mapping[str, str] | None = None) -> str:
+    """Of a template or a line of business: an administrator's wording, else the built-in one.
+
+    The general one for "" and for a key that is not there (any more). `edited`: texts by key that stand for
+    administrators' ones.
     """
+    return _find_text(key, edited) or _find_text(GENERAL, edited)
+
+
+def choose_instruction(value: str, category: str = "", edited: Mapping[str, str] | None = None) -> str:
+    """What settings name (a template's text by its key, else a text of one's own), else the line of business's."""
+    return _find_text(value, edited) or value or instruction_text(category, edited)
+
+
+def is_template(key: str) -> bool:
+    return bool(_find_text(key))
+
+
+def require_template(key: str) -> str:
+    """`key`, which a caller has sent; "" is none. Raises UnknownInstruction."""
+    if key and not is_template(key):
+        raise UnknownInstruction(key)
+    return key
+
+
+def _find_text(key: str, edited: Mapping[str, str] | None = None) -> str:
+    """Empty where there is no such template."""
     if not key:
-        return None
+        return ""
     if edited and key in edited:
         own: str | None = edited[key]
     else:
         own = InstructionTemplate.objects.filter(key=key).order_by("-id").values_list("text", flat=True).first()
     built_in = INSTRUCTION_TEMPLATES.get(key)
-    return own or (built_in.text if built_in else None)
-
-
-def choose_instruction(value: str, category: str = "", edited: Mapping[str, str] | None = None) -> str | None:
-    """What settings name (a template's text by its key, else a text of one's own), else the line of business's.
-
-    None: the reranker's default.
-    """
-    return instruction_text(value or category, edited) or value or None
+    return own or (built_in.text if built_in else "")
 
 
 def list_live_keys(settings: RetrievalSettings) -> frozenset[str]:
     """Keys of the templates that lookups may be reranked with."""
-    return frozenset({settings.instruction, "general", *Ticket.Category.values} - {""})
+    return frozenset({settings.instruction, GENERAL, *Ticket.Category.values} - {""})
 
 
 @dataclass(frozen=True, slots=True)

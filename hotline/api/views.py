@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 
 from hotline.api import serializers
 from hotline.api.permissions import Scope
+from hotline.instructions import require_template
 from hotline.models import APIKey, Lookup, ResultPassage, Ticket, User
 from hotline.selectors import is_settled, readable_results
 from hotline.services.lookups import readable_departments, start_lookup
@@ -29,6 +30,7 @@ from kb.services.uploads import register_upload
 
 WAIT = OpenApiParameter("wait", bool, description="1：等到重排和机器校验完成或时限已到再返回")
 PROBLEMS = {400: serializers.ProblemSerializer, 401: serializers.ProblemSerializer, 403: serializers.ProblemSerializer}
+REFUSALS = {422: serializers.ProblemSerializer, 503: serializers.ProblemSerializer}
 POLL_SECONDS = 0.03
 STORING_SECONDS = 1.0  # beside the latency budget, for the queue and for storing; a lease is at least as long (E005)
 
@@ -84,7 +86,7 @@ class LookupListView(APIView):
     @extend_schema(
         request=serializers.AskSerializer,
         parameters=[WAIT],
-        responses={201: serializers.LookupSerializer, **PROBLEMS, 503: serializers.ProblemSerializer},
+        responses={201: serializers.LookupSerializer, **PROBLEMS, **REFUSALS},
         description="提问。返回初筛结果；加 ?wait=1 则等重排完成（不超过时限）。",
     )
     def post(self, request: Request) -> Response:
@@ -97,7 +99,7 @@ class LookupListView(APIView):
             ticket=asked.get("ticket"),
             as_of=asked.get("as_of"),
             filters=form.filters(),
-            instruction=asked.get("instruction", ""),
+            instruction=require_template(asked.get("instruction", "")),
         )
         return Response(_describe(request, lookup), status=status.HTTP_201_CREATED)
 
@@ -118,7 +120,7 @@ class RerankView(APIView):
 
     @extend_schema(
         request=serializers.RerankSerializer,
-        responses={200: serializers.RerankedSerializer, **PROBLEMS, 503: serializers.ProblemSerializer},
+        responses={200: serializers.RerankedSerializer, **PROBLEMS, **REFUSALS},
         description="把所给文档按与问题的相关程度排序，不检索、不存储。",
     )
     def post(self, request: Request) -> Response:

@@ -12,6 +12,7 @@ from hotline.evaluation.data import Document, Question
 from hotline.evaluation.fingerprints import Recall
 from hotline.first_stage import choose_wordings, search_wordings
 from hotline.highlighting import Highlight, highlight
+from hotline.instructions import instruction_text
 from hotline.machine_check import MachineCheck, can_be_settled, check_by_machine
 from hotline.review_policy import judge_lookup
 from hotline.understanding import UnderstoodQuestion, Wording
@@ -60,6 +61,7 @@ def ask_questions(
     Raises SearchEngineError, RerankerError, EmbeddingFailed.
     """
     by_id = {document.id: document for document in corpus.documents}
+    instruction = instruction_text("")
     analyze = corpus.engine.segmenter(corpus.index).analyze_query
     rules, rarity = get_live_rules(), make_rarity(corpus.engine, corpus.index)
     for question in questions:
@@ -72,12 +74,12 @@ def ask_questions(
         rows = ranking = check = None
         began = time.perf_counter()
         if reranker:
-            (ranking,) = reranker.rank([RankingRequest(text, candidates, variants=found.variants)])
+            (ranking,) = reranker.rank([RankingRequest(text, candidates, instruction, variants=found.variants)])
         if lists_features:
             rows = list_features(text, candidates, analyze, found.variants)
         seconds["rerank"] = time.perf_counter() - began
         if reranker and ranking:
-            check = _check(reranker, wordings, candidates, ranking)
+            check = _check(reranker, wordings, candidates, ranking, instruction)
         _highlight_shown(text, candidates, seconds)
         ids = tuple(candidate.id for candidate in candidates)
         yield Asked(question, text, ids, rows, ranking, check, find_touches(question, by_id), seconds)
@@ -91,7 +93,11 @@ def _understand(text: str, rules: Rules, rarity: Rarity, seconds: dict[str, floa
 
 
 def _check(
-    reranker: Reranker, wordings: Sequence[Wording], candidates: Sequence[Candidate], ranking: Ranking
+    reranker: Reranker,
+    wordings: Sequence[Wording],
+    candidates: Sequence[Candidate],
+    ranking: Ranking,
+    instruction: str,
 ) -> MachineCheck | None:
     text = wordings[0].text
     decision = judge_lookup(question=text, candidates=candidates, ranking=ranking)
@@ -104,6 +110,7 @@ def _check(
         candidates=candidates,
         ranking=ranking,
         threshold=decision.threshold,
+        instruction=instruction,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils import timezone
 
 from hotline.errors import DeskError
-from hotline.instructions import instruction_text
+from hotline.instructions import is_template
 from hotline.live_settings import get_live_settings
 from hotline.models import GoldenRun, LexicalModelVersion, SavedSettings, User
 from hotline.retrieval_settings import RetrievalSettings, SettingsError
@@ -18,7 +18,7 @@ def save_settings(*, settings: RetrievalSettings, note: str, by: User) -> Golden
     """Live where no golden figure falls, else held; the run says which. Raises DeskError for what cannot be live."""
     if settings.index:
         raise DeskError("线上设置总是用启用中的索引；换索引请在“知识库 · 索引”页重建。", code="index_not_allowed")
-    if settings.instruction and not instruction_text(settings.instruction):
+    if settings.instruction and not is_template(settings.instruction):
         raise DeskError("线上设置的指令须是已存的模板，请先存为模板。", code="template_required")
     if settings == get_live_settings():
         raise DeskError("与线上设置相同，没有要保存的改动。", code="nothing_changed")

@@ -18,7 +18,7 @@ from hotline import tasks
 from hotline.cascade import add_priors, choose_batch_size
 from hotline.errors import DeskError
 from hotline.first_stage import choose_wordings
-from hotline.instructions import instruction_text
+from hotline.instructions import instruction_text, require_template
 from hotline.live_settings import get_live_settings
 from hotline.masking import mask_personal_data
 from hotline.models import RerankJob
@@ -56,14 +56,14 @@ def rerank_documents(
 ) -> dict[str, Any]:
     """`{reranked_ids, scores, log_odds, reranker, revision, calibrated, notices}`; waits for the worker.
 
-    Raises RerankerBusy where no worker answers in time, DeskError where the reranker cannot rank.
+    Raises UnknownInstruction, RerankerBusy where no worker answers in time, DeskError where it cannot rank.
     """
     query = mask_personal_data(query)
     request = {
         "query": query,
         "variants": _list_variants(query),
         "documents": list(documents),
-        "instruction": instruction,
+        "instruction": require_template(instruction),
     }
     (job,) = _submit([request], wait_seconds)
     if job.state == State.FAILED:

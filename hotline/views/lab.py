@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from hotline import lab_pages
 from hotline.errors import DeskError
 from hotline.forms import first_error
-from hotline.instructions import instruction_text
+from hotline.instructions import choose_instruction
 from hotline.lab_columns import build_columns
 from hotline.lab_forms import GapForm, QuestionForm, SettingsForm, TemplateForm, settings_initial
 from hotline.live_settings import get_live_settings
@@ -158,4 +158,4 @@ def _read_stored(request: HttpRequest) -> dict[str, Any]:
 def _make_sandbox() -> tuple[RetrievalSettings, RetrievalSettings]:
     """The same reranker in both columns, and on the right an instruction to be edited."""
     live = get_live_settings()
-    return live, replace(live, instruction=instruction_text(live.instruction or "general") or "")
+    return live, replace(live, instruction=choose_instruction(live.instruction))

@@ -14,6 +14,7 @@ from hotline.services.lookups import start_lookup
 from hotline.services.reranking import claim_waiting_lookups, rerank_lookups, rerank_waiting_lookups
 from hotline.services.tickets import open_ticket_for_lookup
 from kb.models import DocumentVersion
+from reranking.prompts import INSTRUCTION_TEMPLATES
 from reranking.types import Candidate
 from tests.hotline.conftest import FakeReranker
 
@@ -289,6 +290,20 @@ def test_administrators_instruction_goes_before_the_built_in_one(policies: Polic
 
     assert reranker.requests[0].instruction != "找出处理依据"
     assert reranker.requests[-1].instruction == "找出处理依据"
+
+
+@pytest.mark.parametrize("key", ["", "dropped_since"])
+def test_lookup_without_line_of_business_gets_the_general_instruction(
+    policies: Policies, reranker: FakeReranker, key: str
+) -> None:
+    start_lookup(question=QUESTION, by=None, instruction=key)
+    rerank_waiting_lookups()
+    InstructionTemplate.objects.create(key="general", label="通用", text="找出答案")
+    start_lookup(question=QUESTION, by=None, instruction=key)
+    rerank_waiting_lookups()
+
+    assert reranker.requests[0].instruction == INSTRUCTION_TEMPLATES["general"].text
+    assert reranker.requests[-1].instruction == "找出答案"
 
 
 def test_running_again_changes_nothing(policies: Policies, reranker: FakeReranker) -> None:

@@ -136,7 +136,7 @@ def test_line_of_business_brings_its_instruction_and_threshold(policies: Policie
     assert "low_first_share" in doubted.decision.reasons
     assert "投诉" in (fake.requests[0].instruction or "")
     assert fake.requests[1].instruction == INSTRUCTION_TEMPLATES["general"].text
-    assert fake.requests[2].instruction is None
+    assert fake.requests[2].instruction == INSTRUCTION_TEMPLATES["general"].text
 
 
 def test_reranker_that_fails_is_said(policies: Policies) -> None:

@@ -157,6 +157,20 @@ def test_repeated_ticket_waits_for_its_lookup_too(
     assert again["id"] == first["id"]
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/v1/lookups", {"question": "电梯补贴"}),
+        ("/api/v1/rerank", {"query": "电梯", "documents": [{"id": "a", "content": "电梯"}]}),
+    ],
+)
+def test_unknown_instruction_is_refused(client: APIClient, policies: Policies, path: str, body: dict[str, Any]) -> None:
+    response = client.post(path, {**body, "instruction": "complaints"})
+
+    assert_problem(response, 422, "unknown_instruction")
+    assert not Lookup.objects.exists()
+
+
 def test_wait_ends_with_the_latency_budget(client: APIClient, policies: Policies, settings: Settings) -> None:
     settings.RERANK_LATENCY_BUDGET_SECONDS = -0.8
     began = time.monotonic()
