@@ -51,8 +51,11 @@ def list_entries(request: HttpRequest) -> HttpResponse:
 @require_POST
 @dictionary_view
 def sync_builtin(request: HttpRequest) -> HttpResponse:
-    release = dictionaries.sync_builtin_entries(by=request.user)
-    messages.success(request, f"已载入随产品的词典，{release}。" if release else "随产品的词典没有变化。")
+    done = dictionaries.sync_builtin_entries(by=request.user)
+    if done.drafted:
+        messages.success(request, f"随产品的词典有 {done.drafted} 处变化，{DRAFTED}")
+        return redirect(TRAY)
+    messages.success(request, f"已载入随产品的词典，{done.release}。" if done.release else "随产品的词典没有变化。")
     return redirect("kb:dictionaries")
 
 

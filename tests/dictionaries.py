@@ -18,7 +18,7 @@ FEW = (
 
 def release_few(monkeypatch: pytest.MonkeyPatch) -> DictionaryRelease:
     monkeypatch.setattr(dictionaries, "read_builtin_entries", lambda: iter(FEW))
-    release = dictionaries.sync_builtin_entries()
+    release = dictionaries.sync_builtin_entries().release
     assert release is not None
     return release
 
@@ -27,6 +27,6 @@ def release_terms(monkeypatch: pytest.MonkeyPatch, *words: str) -> DictionaryRel
     """Domain words of one's own, on which an index that is rebuilt then cuts its texts."""
     terms = [EntryValues("term", word, label="政务") for word in words]
     monkeypatch.setattr(dictionaries, "read_builtin_entries", lambda: iter([*FEW, *terms]))
-    release = dictionaries.sync_builtin_entries()
+    release = dictionaries.sync_builtin_entries().release
     assert release is not None
     return release

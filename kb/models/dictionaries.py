@@ -79,7 +79,10 @@ class DictionaryEntry(EntryFields):
 
 
 class DictionaryDraft(EntryFields):
-    """What shall become of an entry; without one, a new entry. It acts on nothing before it goes live."""
+    """What shall become of an entry; without one, a new entry. It acts on nothing before it goes live.
+
+    `builtin_key`: the product's row that an upgrade of the product brings; None for what somebody has drafted.
+    """
 
     class Action(models.TextChoices):
         ADD = "add", "新增"
@@ -90,6 +93,9 @@ class DictionaryDraft(EntryFields):
     action = models.CharField("动作", max_length=10, choices=Action.choices)
     entry = models.OneToOneField(
         DictionaryEntry, models.CASCADE, null=True, blank=True, related_name="draft", verbose_name="词条"
+    )
+    builtin_key = models.CharField(  # noqa: DJ001  as an entry's, which is unique or nothing
+        "随产品的词条", max_length=350, null=True, blank=True, editable=False
     )
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, verbose_name="起草人", related_name="+"

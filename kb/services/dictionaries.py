@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
@@ -18,7 +18,7 @@ from kb.errors import KnowledgeError, WrongVersionState
 from kb.live_dictionaries import expire_live_rules, load_entries, load_segmentation_dictionary
 from kb.models import DictionaryChange, DictionaryDraft, DictionaryEntry, DictionaryRelease, IndexVersion
 from kb.services.builtin_dictionaries import read_builtin_entries
-from kb.services.dictionary_drafts import BATCH, digest_drafts, drop_drafts
+from kb.services.dictionary_drafts import BATCH, DraftRow, digest_drafts, forget_drafts, write_drafts
 
 Action = DictionaryDraft.Action
 Origin = DictionaryRelease.Origin
@@ -49,10 +49,16 @@ def release_drafts(
     if digest_drafts(drafts) != drafts_sha256:
         raise WrongVersionState("草稿在这期间有变化，请重新试用后再生效。")
     release = DictionaryRelease.objects.create(  # type: ignore[misc]
-        by=by, note=note[:500], comparison=dict(comparison or {}), is_override=is_override
+        by=by,
+        origin=Origin.BUILTIN if all(draft.builtin_key for draft in drafts) else Origin.EDITED,
+        note=note[:500],
+        comparison=dict(comparison or {}),
+        is_override=is_override,
     )
-    states = [(draft.entry or DictionaryEntry(), _state_of(draft), draft.by) for draft in drafts]
-    drop_drafts(drafts=[draft.pk for draft in drafts])  # one that came meanwhile stays a draft
+    states = [
+        (draft.entry or DictionaryEntry(builtin_key=draft.builtin_key), _state_of(draft), draft.by) for draft in drafts
+    ]
+    forget_drafts([draft.pk for draft in drafts])  # one that came meanwhile stays a draft
     _apply(release, states)
     return _finish(release)
 
@@ -81,42 +87,60 @@ def restore_release(*, release: DictionaryRelease, by: AbstractBaseUser | None, 
     return _finish(made)
 
 
-@transaction.atomic
-def sync_builtin_entries(*, by: AbstractBaseUser | None = None) -> DictionaryRelease | None:
-    """Bring in the rows that come with the product; None where nothing is new.
+class BuiltinSync(NamedTuple):
+    """What became of the product's rows: the first release of all, or how many drafts there are for them."""
 
-    A row that somebody has changed or retired is left as it is; one that the product no longer has is retired.
+    release: DictionaryRelease | None = None
+    drafted: int = 0
+
+
+@transaction.atomic
+def sync_builtin_entries(*, by: AbstractBaseUser | None = None) -> BuiltinSync:
+    """Bring in the rows that come with the product: live where there are none yet, else as drafts like any other.
+
+    A row that somebody has changed, retired, drafted or refused is left as it is.
     """
     _lock()
-    is_first = not DictionaryRelease.objects.exists()
-    wanted = {entry.key: entry for entry in read_builtin_entries()}
-    states = list(_compare_builtin(wanted))
-    if not states:
-        return None
-    release = DictionaryRelease.objects.create(  # type: ignore[misc]
-        by=by, origin=Origin.BUILTIN, note="随产品的词典" if is_first else "随产品升级"
-    )
-    _apply(release, states, with_history=not is_first)
-    return _finish(release)
+    changes = list(_compare_builtin({entry.key: entry for entry in read_builtin_entries()}))
+    if DictionaryRelease.objects.exists():
+        return BuiltinSync(drafted=_draft_builtin(changes, by=by))
+    release = DictionaryRelease.objects.create(by=by, origin=Origin.BUILTIN, note="随产品的词典")  # type: ignore[misc]
+    new = [(DictionaryEntry(builtin_key=row.builtin_key), _live_state(row.values), None) for row in changes]
+    _apply(release, new, with_history=False)
+    return BuiltinSync(_finish(release))
 
 
-def _compare_builtin(
-    wanted: Mapping[str, EntryValues],
-) -> Iterable[EntryState]:
+def _compare_builtin(wanted: Mapping[str, EntryValues]) -> Iterator[DraftRow]:
     """What differs between the product's rows and those of them that nobody has changed."""
     entries = list(DictionaryEntry.objects.all())
     known = {entry.builtin_key: entry for entry in entries if entry.builtin_key}
-    own = {EntryValues(**entry.values).key: entry for entry in entries}
+    own = {EntryValues(**entry.values).key for entry in entries}
     for key, values in wanted.items():
         entry = known.get(key)
         if entry is None:
             if key not in own:
-                yield DictionaryEntry(builtin_key=key), values._asdict() | {"is_live": True, "is_builtin": True}, None
-        elif entry.is_builtin and (not entry.is_live or EntryValues(**entry.values) != values):
-            yield entry, values._asdict() | {"is_live": True}, None
+                yield DraftRow(values, Action.ADD, None, key)
+        elif entry.is_builtin and not entry.is_live:
+            yield DraftRow(values, Action.REVIVE, entry.pk, key)
+        elif entry.is_builtin and EntryValues(**entry.values) != values:
+            yield DraftRow(values, Action.CHANGE, entry.pk, key)
     for key, entry in known.items():
         if entry.is_builtin and entry.is_live and key not in wanted:
-            yield entry, {"is_live": False}, None
+            yield DraftRow(EntryValues(**entry.values), Action.RETIRE, entry.pk, key)
+
+
+def _draft_builtin(changes: Sequence[DraftRow], *, by: AbstractBaseUser | None) -> int:
+    """In the place of what an earlier upgrade brought; what somebody has drafted goes before."""
+    fields = ("pk", "builtin_key", "entry", "action", *EntryValues._fields)
+    drafts = list(DictionaryDraft.objects.order_by("pk").values_list(*fields))
+    taken = {entry for _, key, entry, *_ in drafts if key is None and entry}
+    words = {EntryValues(*values).key for _, key, _, _, *values in drafts if key is None}
+    wanted = [row for row in changes if row.entry not in taken and row.values.key not in words]
+    stored = [DraftRow(EntryValues(*values), action, entry, key) for _, key, entry, action, *values in drafts if key]
+    if wanted != stored:
+        forget_drafts([pk for pk, key, *_ in drafts if key is not None])
+        write_drafts(wanted, by=by)
+    return len(wanted)
 
 
 def _lock() -> None:
@@ -127,7 +151,13 @@ def _lock() -> None:
 
 
 def _state_of(draft: DictionaryDraft) -> dict[str, Any]:
-    return {**draft.values, "is_live": draft.action != Action.RETIRE, "is_builtin": False}
+    """An upgrade's draft leaves the row the product's."""
+    is_live = draft.action != Action.RETIRE
+    return {**draft.values, "is_live": is_live, "is_builtin": draft.builtin_key is not None}
+
+
+def _live_state(values: EntryValues) -> dict[str, Any]:
+    return {**values._asdict(), "is_live": True, "is_builtin": True}
 
 
 def _give_way(states: Sequence[EntryState]) -> list[EntryState]:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
@@ -19,7 +19,6 @@ from kb.models import DictionaryDraft, DictionaryEntry
 from kb.query_understanding.rules import RuleError
 
 Action = DictionaryDraft.Action
-DraftRow = tuple[EntryValues, DictionaryDraft.Action, int | None]  # with the id of the entry that it is for
 BATCH = 500
 
 
@@ -34,6 +33,15 @@ class EntryKnown(KnowledgeError):
 
     code = "entry_known"
     status = 409
+
+
+class DraftRow(NamedTuple):
+    """A draft to be written; `entry` is the id of the one that it is for."""
+
+    values: EntryValues
+    action: DictionaryDraft.Action
+    entry: int | None
+    builtin_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,7 @@ def change_draft(
         raise EntryKnown(f"“{wanted.text}”已在词典或草稿中，不能有两条。")
     for name, value in wanted._asdict().items():
         setattr(draft, name, value)
-    draft.by = by  # type: ignore[assignment]
+    draft.by, draft.builtin_key = by, None  # type: ignore[assignment]
     draft.save()
     return draft
 
@@ -105,12 +113,34 @@ def draft_retirement(*, entry: DictionaryEntry, by: AbstractBaseUser | None) -> 
 
 
 def drop_drafts(*, drafts: Iterable[int] | None = None) -> int:
-    """Throw drafts away (None: all of them). Returns how many there were."""
-    if drafts is None:
-        return DictionaryDraft.objects.all().delete()[0]
-    wanted = list(drafts)
-    batches = [wanted[start : start + BATCH] for start in range(0, len(wanted), BATCH)]
+    """Throw drafts away (None: all of them). Returns how many there were.
+
+    What an upgrade of the product brought is refused for good: its rows are as if somebody had changed them.
+    """
+    wanted = list(DictionaryDraft.objects.values_list("pk", flat=True) if drafts is None else drafts)
+    return sum(_drop(wanted[start : start + BATCH]) for start in range(0, len(wanted), BATCH))
+
+
+@transaction.atomic
+def _drop(ids: Sequence[int]) -> int:
+    builtin = DictionaryDraft.objects.filter(pk__in=ids, builtin_key__isnull=False)
+    DictionaryEntry.objects.filter(draft__in=builtin).update(is_builtin=False)
+    for draft in builtin.filter(entry=None):
+        DictionaryEntry.objects.create(**draft.values, builtin_key=draft.builtin_key, is_live=False)
+    return forget_drafts(ids)
+
+
+def forget_drafts(ids: Sequence[int]) -> int:
+    """Take away drafts that went live or are replaced. Returns how many there were."""
+    batches = [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
     return sum(DictionaryDraft.objects.filter(pk__in=batch).delete()[0] for batch in batches)
+
+
+def write_drafts(rows: Iterable[DraftRow], *, by: AbstractBaseUser | None) -> None:
+    """There must be none for the same words yet. Raises IntegrityError."""
+    stamp = (by.pk if by else None, timezone.now())
+    fields = (*EntryValues._fields, "action", "entry", "builtin_key", "by", "at")
+    write_rows(DictionaryDraft, fields, ((*row.values, row.action, row.entry, row.builtin_key, *stamp) for row in rows))
 
 
 @transaction.atomic
@@ -131,10 +161,10 @@ def import_drafts(
             unchanged += 1
         else:
             action = Action.ADD if pk is None else Action.CHANGE if is_live else Action.REVIVE
-            drafts.append((entry_values, action, pk))
+            drafts.append(DraftRow(entry_values, action, pk))
     if not refusals or keep_good:
         _replace_drafts(wanted.keys(), drafts, by=by)
-    added = sum(action == Action.ADD for _, action, _ in drafts)
+    added = sum(row.action == Action.ADD for row in drafts)
     return ImportOutcome(added, len(drafts) - added, unchanged, tuple(refusals))
 
 
@@ -195,16 +225,14 @@ def _drafts_like(values: EntryValues) -> Any:
 def _put_draft(
     entry: DictionaryEntry, values: EntryValues, action: DictionaryDraft.Action, by: AbstractBaseUser | None
 ) -> DictionaryDraft:
-    fields = {**values._asdict(), "action": action, "by": by}
+    fields = {**values._asdict(), "action": action, "builtin_key": None, "by": by}
     return DictionaryDraft.objects.update_or_create(entry=entry, defaults=fields)[0]
 
 
 def _replace_drafts(keys: Iterable[str], drafts: Sequence[DraftRow], *, by: AbstractBaseUser | None) -> None:
     """`drafts` in the place of those for the same words."""
     wanted = set(keys)
-    entries = {entry for _, _, entry in drafts if entry}
+    entries = {row.entry for row in drafts if row.entry}
     known = DictionaryDraft.objects.values_list("pk", "entry", *EntryValues._fields)
-    drop_drafts(drafts=[pk for pk, entry, *values in known if entry in entries or EntryValues(*values).key in wanted])
-    stamp = (by.pk if by else None, timezone.now())
-    fields = (*EntryValues._fields, "action", "entry", "by", "at")
-    write_rows(DictionaryDraft, fields, ((*values, action, entry, *stamp) for values, action, entry in drafts))
+    forget_drafts([pk for pk, entry, *values in known if entry in entries or EntryValues(*values).key in wanted])
+    write_drafts(drafts, by=by)
