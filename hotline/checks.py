@@ -128,7 +128,7 @@ def _check_safety() -> list[CheckMessage]:
 
 
 def _check_agreement() -> list[CheckMessage]:
-    from hotline.rerankers import find_disagreement
+    from hotline.worker_status import find_disagreement
 
     if not (other := find_disagreement()):
         return []

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from django.conf import settings
-from django.core.cache import cache
 
 from hotline.live_settings import get_learned_model
 from kb.segmentation import get_segmenter, load_default_dictionary
@@ -23,8 +22,6 @@ from reranking.types import Ranking, RankingRequest, Reranker, RerankerInfo
 if TYPE_CHECKING:
     from reranking.qwen import QwenReranker
 
-STATUS_KEY = "reranker-status"
-STATUS_SECONDS = 300
 ENGINES: dict[str, Any] = {"lexical": "lexical", "auto": "auto", "qwen": "model", "remote": "remote"}
 
 
@@ -50,26 +47,6 @@ def _keep_choice() -> RetriedChoice:
             _read_config(), lexical=make_lexical_reranker(), cache=_make_cache(), instead_of=current
         )
     )
-
-
-def publish_status() -> None:
-    """Tell the other processes what ranks here, and by which setting, for the status page and /api/v1/status."""
-    status = {} if settings.RERANKER == "none" else choose().status()
-    cache.set(STATUS_KEY, {**status, "worker_setting": settings.RERANKER}, STATUS_SECONDS)
-
-
-def read_published_status() -> dict[str, Any]:
-    """What the worker that ranks has said of itself; empty where it has said nothing lately."""
-    return cache.get(STATUS_KEY) or {}
-
-
-def find_disagreement() -> str:
-    """The RERANKER of the worker that ranks where this process has another; empty where they agree or none is known.
-
-    The laboratory and the gates measure what this process's setting says: it must be what ranks the lookups.
-    """
-    setting: str = read_published_status().get("worker_setting", settings.RERANKER)
-    return "" if setting == settings.RERANKER else setting
 
 
 def load_configured_model() -> QwenReranker:

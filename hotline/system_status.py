@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 
 from hotline.models import Lookup, SecondaryReview
-from hotline.rerankers import find_disagreement, read_published_status
+from hotline.worker_status import find_disagreement, read_published_status
 from kb.engine import get_search_engine
 from kb.models import DocumentVersion, Upload
 from kb.selectors import live_index_version, stale_document_ids

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from celery import shared_task
-from celery.signals import worker_process_init
+from celery import Task, shared_task
+from celery.signals import worker_process_init, worker_process_shutdown
 from django.conf import settings
 
 from hotline.memory import peak_megabytes
@@ -15,18 +15,18 @@ from kb.tasks import enqueue
 logger = logging.getLogger(__name__)
 
 
-@shared_task
-def rerank_waiting_lookups() -> None:
+@shared_task(bind=True)
+def rerank_waiting_lookups(self: Task) -> None:
     """One batch of lookups, then one of the requests that callers of the API wait for; rings again where more wait.
 
     So neither starves the other, and a worker that is told to stop has little left to do.
     """
-    from hotline.rerankers import publish_status
     from hotline.services import rerank_jobs, reranking
+    from hotline.worker_status import publish_status
 
     done = reranking.rerank_waiting_lookups()
     done += rerank_jobs.rerank_waiting_jobs()
-    publish_status()
+    publish_status(self.request.hostname or "")
     if done and (reranking.are_lookups_waiting() or rerank_jobs.are_jobs_waiting()):
         enqueue(rerank_waiting_lookups)
 
@@ -82,12 +82,12 @@ def build_fingerprints() -> None:
 
 
 @worker_process_init.connect
-def warm_up(**_: Any) -> None:
+def warm_up(sender: str = "", **_: Any) -> None:
     """Load the model in the worker's child (CUDA does not survive a fork), before the first task."""
     if settings.WARM_UP_RERANKER:
-        from hotline.rerankers import publish_status
+        from hotline.worker_status import publish_status
 
-        publish_status()
+        publish_status(sender)
         if peak_megabytes() > settings.WORKER_MAX_MEMORY_MEGABYTES:
             logger.error(
                 "the model needs %s MB to load, more than WORKER_MAX_MEMORY_MEGABYTES=%s: "
@@ -95,3 +95,12 @@ def warm_up(**_: Any) -> None:
                 peak_megabytes(),
                 settings.WORKER_MAX_MEMORY_MEGABYTES,
             )
+
+
+@worker_process_shutdown.connect
+def withdraw(sender: str = "", **_: Any) -> None:
+    """A worker that ends in order is not shown any more; one that is killed, for some minutes."""
+    if settings.WARM_UP_RERANKER:
+        from hotline.worker_status import withdraw_status
+
+        withdraw_status(sender)

@@ -16,20 +16,14 @@ from pytest_django import Settings
 from rest_framework.throttling import SimpleRateThrottle
 
 from hotline.checks import DTYPES, RATE, check_settings
-from hotline.rerankers import STATUS_KEY, find_disagreement, publish_status
+from hotline.worker_status import find_disagreement, publish_status
 
 
 @pytest.fixture(autouse=True)
 def _nothing_published() -> Iterator[None]:
     """Other tests' workers have said what ranks."""
-    cache.delete(STATUS_KEY)
+    cache.clear()
     yield
-    cache.delete(STATUS_KEY)
-
-
-@pytest.fixture(autouse=True)
-def no_worker_has_spoken() -> None:
-    """What other tests' workers have said of themselves is none of these."""
     cache.clear()
 
 
@@ -106,7 +100,7 @@ def test_dtypes_are_those_of_the_model() -> None:
 
 @pytest.mark.django_db
 def test_process_that_expects_another_reranker_than_the_worker_is_warned(settings: Settings) -> None:
-    publish_status()  # as the worker of queue `rerank` does
+    publish_status("rerank@a")  # as the worker of queue `rerank` does
     assert found() == set()
 
     settings.RERANKER = "auto"

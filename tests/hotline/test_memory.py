@@ -31,7 +31,7 @@ def test_children_are_recycled_before_the_machine_runs_out() -> None:
 def test_model_that_needs_more_than_the_limit_is_said(
     settings: object, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("hotline.rerankers.publish_status", lambda: None)
+    monkeypatch.setattr("hotline.worker_status.publish_status", lambda worker: None)
     settings.WARM_UP_RERANKER = True  # type: ignore[attr-defined]
     tasks.warm_up()
     assert caplog.text == ""
