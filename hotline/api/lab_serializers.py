@@ -38,7 +38,10 @@ class SettingsField(serializers.JSONField):
     """Settings as JSON, to RetrievalSettings."""
 
     def to_internal_value(self, data: Any) -> Any:
-        content: Any = super().to_internal_value(data)
+        try:
+            content: Any = super().to_internal_value(data)
+        except RecursionError:
+            self.fail("invalid")
         try:
             return RetrievalSettings.from_json(content)
         except SettingsError as error:
