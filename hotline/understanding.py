@@ -70,7 +70,9 @@ def read_question(
         first,
         *(replace(w, is_used=w.text in used, if_weak=chosen is None and w.kind in FUSED_KINDS) for w in rest),
     ]
-    steps = {step.key: step for step in understood.steps}
+    steps: dict[str, Step] = {}
+    for step in understood.steps:
+        steps.setdefault(step.key, step)
     return UnderstoodQuestion(wordings, tuple(steps.values()), understood.versions)
 
 

@@ -41,7 +41,7 @@ class Rewording(NamedTuple):
 
 
 class Synonym(NamedTuple):
-    """`other` may stand for `term`; with `both` also the reverse. `weight` above 0 up to 1: the better one wins."""
+    """`other` may stand for `term`; with `both` also the reverse. `weight` above 0 up to 1: the heavier comes first."""
 
     term: str
     other: str
@@ -163,14 +163,14 @@ class Rules:
         return dict(self.question_forms)
 
     @cached_property
-    def synonyms_of(self) -> Mapping[str, tuple[str, float]]:
-        """Each term's best synonym and its weight."""
-        best: dict[str, tuple[str, float]] = {}
+    def synonyms_of(self) -> Mapping[str, tuple[tuple[str, float], ...]]:
+        """Each term's synonyms with their weights, the heaviest first, of equal ones the older."""
+        found: dict[str, dict[str, float]] = {}
         for term, other, weight, both in self.synonyms:
             for source, target in ((term, other), (other, term))[: 1 + both]:
-                if weight > best.get(source, ("", 0.0))[1]:
-                    best[source] = (target, weight)
-        return best
+                weighed = found.setdefault(source, {})
+                weighed[target] = max(weight, weighed.get(target, 0.0))
+        return {term: tuple(sorted(weighed.items(), key=lambda item: -item[1])) for term, weighed in found.items()}
 
     @cached_property
     def subject_of(self) -> Mapping[str, str]:

@@ -56,18 +56,22 @@ def understand(
 def _rewrite(searched: Draft, rules: Rules) -> tuple[tuple[Step, ...], tuple[Variant, ...]]:
     """All steps of the rewrites, and the rewrites that say something new."""
     official = wording.make_official(searched, rules)
-    rewrites = {
-        "synonyms": wording.replace_synonyms(official, rules, searched.text),
-        "expanded": wording.name_subjects(wording.expand_abbreviations(official, rules), rules),
-        "policy_form": wording.turn_to_policy_form(official, rules),
-    }
+    rewrites = [
+        ("synonyms", wording.replace_synonyms(official, rules, searched.text)),
+        ("expanded", wording.name_subjects(wording.expand_abbreviations(official, rules), rules)),
+        ("policy_form", wording.turn_to_policy_form(official, rules)),
+        *(
+            ("synonyms", wording.replace_synonyms(official, rules, searched.text, place=place))
+            for place in range(1, wording.MOST_SYNONYMS)
+        ),
+    ]
     variants: list[Variant] = []
     said = {searched.text}
-    for kind, draft in rewrites.items():
+    for kind, draft in rewrites:
         if draft.text not in said:
             said.add(draft.text)
             variants.append(Variant(kind, draft.text, _explain(kind, draft.steps[len(searched.steps) :])))
-    steps = tuple(step for draft in (official, *rewrites.values()) for step in draft.steps)
+    steps = tuple(step for draft in (official, *(draft for _, draft in rewrites)) for step in draft.steps)
     return steps, tuple(variants)
 
 

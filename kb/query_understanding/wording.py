@@ -1,6 +1,6 @@
 """Wording: what was said in everyday words, in short names and in questions, as policy documents say it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from kb.query_understanding.editing import Draft
@@ -11,6 +11,7 @@ from kb.query_understanding.traced import Replacement
 
 MOST_SUBJECTS = 3
 LONGEST_STATEMENT = 60  # characters of what is made a question by asking 如何处理
+MOST_SYNONYMS = 3  # of a term that are tried, each in a rewrite of its own
 WEAKEST_SYNONYM = 0.5  # below it a synonym is shown with the dictionary, not used in a rewrite
 
 
@@ -24,10 +25,12 @@ def expand_abbreviations(draft: Draft, rules: Rules) -> Draft:
     return _reword(draft, rules, "abbreviation", "简称补为全称", rules.full_name_of)
 
 
-def replace_synonyms(draft: Draft, rules: Rules, said: str = "") -> Draft:
-    """Each term by its best synonym, if that is good enough and not what was `said` in the first place."""
-    strong = _StrongSynonyms(rules.synonyms_of, said)
-    return _reword(draft, rules, "synonym", "换成同义词", strong)
+def replace_synonyms(draft: Draft, rules: Rules, said: str = "", *, place: int = 0) -> Draft:
+    """Each term by its best synonym, if that is good enough and not what was `said` in the first place.
+
+    `place` 1, 2, …: by the next best, where a term has so many; the others stay with their last.
+    """
+    return _reword(draft, rules, "synonym", "换成同义词", _StrongSynonyms(rules.synonyms_of, said, place))
 
 
 def turn_to_policy_form(draft: Draft, rules: Rules) -> Draft:
@@ -51,15 +54,16 @@ def name_subjects(draft: Draft, rules: Rules) -> Draft:
 class _StrongSynonyms(Mapping[str, str]):
     """A view of the synonyms that are good enough, without copying thousands of rows for a question."""
 
-    def __init__(self, weighed: Mapping[str, tuple[str, float]], said: str) -> None:
+    def __init__(self, weighed: Mapping[str, Sequence[tuple[str, float]]], said: str, place: int) -> None:
         self._weighed = weighed
         self._said = said
+        self._place = place
 
     def __getitem__(self, term: str) -> str:
-        other, weight = self._weighed[term]
-        if weight < WEAKEST_SYNONYM or other in self._said:
+        strong = [o for o, weight in self._weighed[term] if weight >= WEAKEST_SYNONYM and o not in self._said]
+        if not strong:
             raise KeyError(term)
-        return other
+        return strong[min(self._place, len(strong) - 1)]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._weighed)

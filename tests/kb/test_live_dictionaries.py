@@ -46,7 +46,7 @@ def test_a_release_is_followed_at_the_next_look(
     clock.now += CHECK_SECONDS
     live.get()
 
-    assert live.get().synonyms_of["噪音"][0] == "噪声"
+    assert live.get().synonyms_of["噪音"][0][0] == "噪声"
     clock.now += CHECK_SECONDS
     with django_assert_num_queries(1):
         live.get()

@@ -50,11 +50,11 @@ def test_versions_tell_which_dictionary_changed():
     assert before.versions == Rules.build(terms=[Term("公积金")], spoken=[Rewording("漏水", "渗漏")]).versions
 
 
-def test_synonyms_of_takes_the_heaviest_and_goes_back_only_where_it_may():
+def test_synonyms_come_heaviest_first_and_go_back_only_where_they_may():
     rules = Rules.build(
         synonyms=[Synonym("甲词", "乙词", 0.6), Synonym("甲词", "丙词", 0.9), Synonym("丁词", "甲词", 0.7, True)]
     )
-    assert rules.synonyms_of == {"甲词": ("丙词", 0.9), "丁词": ("甲词", 0.7)}
+    assert rules.synonyms_of == {"甲词": (("丙词", 0.9), ("丁词", 0.7), ("乙词", 0.6)), "丁词": (("甲词", 0.7),)}
 
 
 def test_matcher_finds_the_longest_word_from_the_left():
