@@ -10,9 +10,10 @@ from hotline.errors import SearchUnavailable
 from hotline.rerankers import list_lexical_rows, load_lexical_model
 from hotline.trials import Trial
 from kb.engine import get_search_engine
-from kb.explanation import RankingHit, explain_documents
-from kb.rankings import VARIANT
+from kb.explanation import RankingHit, explain_documents, explain_others
+from kb.rankings import PASSAGE_SUM, VARIANT
 from kb.search.types import SearchEngineError, SearchFilter
+from kb.semantic_search import NAME as SEMANTIC
 from reranking.lexical import NAME as LEXICAL
 from reranking.lexical_features import FEATURES
 from reranking.types import RankingRequest
@@ -24,6 +25,8 @@ RANKINGS = {
     "words": "词",
     "unigrams": "单字",
     "version_bigrams": "全文二字组",
+    PASSAGE_SUM: "各段之和",
+    SEMANTIC: "语义",
 }
 FEATURE_NAMES = {
     **{f"{name}_share": f"初筛·{label}" for name, label in RANKINGS.items()},
@@ -92,15 +95,18 @@ def explain_trial(
         )
     except SearchEngineError as error:
         raise SearchUnavailable from error
+    others = explain_others(trial.rankings, version_ids, plan=trial.settings.build_plan())
     contributions = _list_contributions(trial)
     return {
-        version_id: _join(found.get(version_id, ()), contributions.get(str(version_id), []))
+        version_id: _join((*found.get(version_id, ()), *others[version_id]), contributions.get(str(version_id), []))
         for version_id in version_ids
     }
 
 
 def name_ranking(name: str) -> str:
-    return RANKINGS.get(name, name)
+    """In Chinese, also of a wording searched beside the question."""
+    own = name.removeprefix(VARIANT)
+    return f"{'改写·' if own != name else ''}{RANKINGS.get(own, own)}"
 
 
 def _join(rankings: tuple[RankingHit, ...], contributions: list[Contribution]) -> Explanation:

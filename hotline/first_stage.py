@@ -30,6 +30,7 @@ class FoundDocuments:
     index: str
     notices: tuple[str, ...]
     milliseconds: Mapping[str, float]
+    rankings: tuple[Ranked, ...]
     embedder: str = ""
 
 
@@ -94,6 +95,7 @@ def find_documents(
         index=found.index,
         notices=meant.notices,
         milliseconds={name: round(1000 * value, 1) for name, value in seconds.items()},
+        rankings=found.rankings,
         embedder=meant.embedder,
     )
 

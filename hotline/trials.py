@@ -28,7 +28,7 @@ from kb.live_dictionaries import get_live_rules
 from kb.models import DocumentVersion, Passage
 from kb.query_understanding import NamedPlace, Rules, name_places
 from kb.rarity import make_rarity
-from kb.retrieval import DocumentHit
+from kb.retrieval import DocumentHit, Ranked
 from kb.search.types import SearchFilter
 from kb.selectors import load_passages, readable_versions
 from reranking.score_gap import Decision
@@ -79,6 +79,7 @@ class Trial:
     release: int
     embedder: str
     candidates: tuple[Candidate, ...] = field(repr=False)
+    rankings: tuple[Ranked, ...] = field(repr=False)
 
     @property
     def searched(self) -> str:
@@ -168,6 +169,7 @@ class _Found:
     documents: tuple[tuple[DocumentHit, Candidate], ...]
     notices: tuple[str, ...]
     milliseconds: Mapping[str, float]
+    rankings: tuple[Ranked, ...]
 
     @property
     def searched(self) -> str:
@@ -290,6 +292,7 @@ def _find(
         documents=documents,
         notices=found.notices,
         milliseconds=milliseconds,
+        rankings=found.rankings,
     )
 
 
@@ -327,6 +330,7 @@ def _finish(
         release=found.release,
         embedder=found.embedder,
         candidates=found.candidates,
+        rankings=found.rankings,
     )
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from kb.rankings import Ranked, list_versions
 from kb.retrieval import DEFAULT_PLAN, FusionPlan, RankingPlan
 from kb.search.types import FieldQuery, PassageHit, SearchFilter, SearchReader
 
@@ -29,6 +30,7 @@ class RankingHit:
     """A document in one ranking: its place among documents, from 1, its BM25 score, and its share of the best.
 
     `tokens`: the words that count most, best first; `rest`: the part of the score of words too common to be told.
+    `weight`: what the ranking weighs in the fusion.
     """
 
     name: str
@@ -37,6 +39,7 @@ class RankingHit:
     share: float
     tokens: tuple[TokenHit, ...]
     rest: float
+    weight: float
 
 
 def explain_documents(
@@ -60,7 +63,30 @@ def explain_documents(
         for place, hit in enumerate(_best_hits(found[FieldQuery(ranking.field, tokens)]), start=1):
             if hit.version_id in explained:
                 best = found[FieldQuery(ranking.field, tokens)][0].score
-                explained[hit.version_id].append(_explain(ranking.name, place, hit, best, Counter(tokens), scores))
+                explained[hit.version_id].append(_explain(ranking, place, hit, best, Counter(tokens), scores))
+    return {version_id: tuple(hits) for version_id, hits in explained.items()}
+
+
+def explain_others(
+    rankings: Sequence[Ranked], version_ids: Collection[int], *, plan: FusionPlan = DEFAULT_PLAN
+) -> dict[int, tuple[RankingHit, ...]]:
+    """For each version its place in those `rankings` of a search that are not the plan's own of the question:
+
+    sums of passages, wordings searched beside it, recall by meaning. Without words; scores in each ranking's unit.
+    """
+    own = {ranking.name for ranking in plan.rankings}
+    explained: dict[int, list[RankingHit]] = {version_id: [] for version_id in version_ids}
+    for ranking in rankings:
+        if ranking.name not in own:
+            best = ranking.hits[0].score if ranking.hits else 0.0
+            scores = {hit.version_id: hit.score for hit in _best_hits(ranking.hits)}
+            for place, version_id in enumerate(list_versions(ranking), start=1):
+                if version_id in explained:
+                    score = scores[version_id]
+                    share = score / best if best else 0.0
+                    explained[version_id].append(
+                        RankingHit(ranking.name, place, round(score, 3), share, (), 0.0, ranking.weight)
+                    )
     return {version_id: tuple(hits) for version_id, hits in explained.items()}
 
 
@@ -86,7 +112,7 @@ def _score_passages(hits: Sequence[PassageHit]) -> dict[tuple[int, int], float]:
 
 
 def _explain(
-    name: str,
+    ranking: RankingPlan,
     place: int,
     hit: PassageHit,
     best: float,
@@ -97,4 +123,5 @@ def _explain(
     parts = [TokenHit(token, round(counts[token] * own[key], 3)) for token, own in scores.items() if key in own]
     parts.sort(key=lambda part: -part.score)
     rest = max(0.0, hit.score - sum(part.score for part in parts))
-    return RankingHit(name, place, round(hit.score, 3), hit.score / (best or 1.0), tuple(parts), round(rest, 3))
+    share = hit.score / (best or 1.0)
+    return RankingHit(ranking.name, place, round(hit.score, 3), share, tuple(parts), round(rest, 3), ranking.weight)

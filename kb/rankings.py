@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,16 +30,31 @@ class Ranked:
     hits: Sequence[PassageHit]
 
 
-def is_weak(ranked: Sequence[Ranked], scores: Sequence[float]) -> bool:
-    """Whether a search left doubt: its rankings do not all put the same version first, or the second is near.
+def is_weak(ranked: Sequence[Ranked], fused: Column) -> bool:
+    """Whether a search left doubt: its rankings do not all put the same version first, or another is near it.
 
-    `scores`: the fused ones of its documents, best first. A question in the words of its policy mostly gets one first
+    `fused`: the versions' scores, one version a document. A question in the words of its policy mostly gets one first
     from characters, words and whole texts alike; where they differ, other wordings help to find. Ranks alone decide,
     so that the size of an index does not matter.
     """
     firsts = {ranking.hits[0].version_id if ranking.hits else 0 for ranking in ranked}
     is_agreed = len(firsts) == 1 and 0 not in firsts
-    return not is_agreed or (len(scores) > 1 and scores[1] > STRONG_LEAD * scores[0])
+    best = heapq.nlargest(2, fused.values())
+    return not is_agreed or (len(best) > 1 and best[1] > STRONG_LEAD * best[0])
+
+
+def fuse_ranks(ranked: Sequence[Ranked], *, rank_offset: float) -> dict[int, float]:
+    """Weighted reciprocal rank fusion of versions, each in the place of its best hit among versions: id to score."""
+    fused: dict[int, float] = {}
+    for ranking in ranked:
+        for rank, version_id in enumerate(list_versions(ranking), start=1):
+            fused[version_id] = fused.get(version_id, 0.0) + ranking.weight / (rank_offset + rank)
+    return fused
+
+
+def list_versions(ranking: Ranked) -> list[int]:
+    """Version ids, best first."""
+    return list(dict.fromkeys(hit.version_id for hit in ranking.hits))
 
 
 def sum_passages(ranking: Ranked, *, name: str, weight: float) -> Ranked:
@@ -75,13 +91,11 @@ def _share_variants(variants: Sequence[Ranked], rank_offset: float) -> dict[str,
     if not variants:
         return {}
     best: dict[str, dict[int, float]] = {}
-    fused: dict[int, float] = {}
     for ranking in variants:
         column = best.setdefault(ranking.name, {})
         for version_id, share in _share(_best_scores(ranking.hits)).items():
             column[version_id] = max(share, column.get(version_id, 0.0))
-        for rank, version_id in enumerate(dict.fromkeys(hit.version_id for hit in ranking.hits), start=1):
-            fused[version_id] = fused.get(version_id, 0.0) + ranking.weight / (rank_offset + rank)
+    fused = fuse_ranks(variants, rank_offset=rank_offset)
     return {**best, **_share_sums(variants, VARIANT), _VARIANT_FUSED: _share(fused)}
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from kb.rankings import PASSAGE_SUM, SUMMED_RANKING, VARIANT, is_weak, list_features, sum_passages
+from kb.rankings import PASSAGE_SUM, SUMMED_RANKING, VARIANT, fuse_ranks, is_weak, list_features, sum_passages
 from kb.rankings import Ranked as Ranked
 from kb.search.types import Field, FieldQuery, IndexMissing, PassageHit, SearchFilter, SearchReader
 from kb.segmentation import QueryAnalysis, Segmenter
@@ -79,6 +79,7 @@ class FirstStageResult:
     """Documents best first, the index that was asked, and the time it took.
 
     `variants`: the wordings that were searched beside the question, those of `if_weak` only where they were.
+    `rankings`: all that were fused.
     """
 
     documents: tuple[DocumentHit, ...]
@@ -88,6 +89,7 @@ class FirstStageResult:
     search_seconds: float
     fusion_seconds: float
     variants: tuple[str, ...] = ()
+    rankings: tuple[Ranked, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def seconds(self) -> float:
@@ -148,13 +150,18 @@ def _retrieve(engine: SearchReader, wanted: _Wanted, index: str) -> FirstStageRe
     fused = time.perf_counter() - began
     sha256 = searches.segmenter.dictionary.sha256
     return FirstStageResult(
-        documents, index, sha256, searches.analysis_seconds, searches.search_seconds, fused, variants
+        documents, index, sha256, searches.analysis_seconds, searches.search_seconds, fused, variants, tuple(ranked)
     )
 
 
 def _is_weak(ranked: Sequence[Ranked], plan: FusionPlan) -> bool:
-    documents = fuse_rankings(ranked, rank_offset=plan.rank_offset, limit=2)
-    return is_weak(ranked, [document.score for document in documents])
+    """Of each document its best version counts: a document's other versions are no rivals."""
+    fused = fuse_ranks(ranked, rank_offset=plan.rank_offset)
+    shown = {hit.version_id: hit.document_id for ranking in ranked for hit in ranking.hits if hit.passage_id}
+    best: dict[int, float] = {}
+    for version_id, document_id in shown.items():
+        best[document_id] = max(fused[version_id], best.get(document_id, 0.0))
+    return is_weak(ranked, best)
 
 
 class _Searches:
@@ -206,12 +213,12 @@ def fuse_rankings(ranked: Sequence[Ranked], *, rank_offset: float, limit: int) -
 
     A version found only as a whole, with none of its passages, has nothing to show and is left out.
     """
-    fused: dict[int, float] = {}
     passages = _fuse_passages(ranked, rank_offset)
-    for ranking in ranked:
-        for rank, version_id in enumerate(dict.fromkeys(hit.version_id for hit in ranking.hits), start=1):
-            if version_id in passages:
-                fused[version_id] = fused.get(version_id, 0.0) + ranking.weight / (rank_offset + rank)
+    fused = {
+        version_id: score
+        for version_id, score in fuse_ranks(ranked, rank_offset=rank_offset).items()
+        if version_id in passages
+    }
     chosen = _choose_versions(fused, passages, limit)
     features = list_features(ranked, fused, rank_offset=rank_offset)
     return tuple(

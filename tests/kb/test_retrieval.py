@@ -50,11 +50,11 @@ def list_documents(result: FirstStageResult) -> list[int]:
 def test_search_is_weak_where_its_rankings_disagree_or_the_second_is_near() -> None:
     first, second = [hit(1, 10, 2.0)], [hit(2, 20, 2.0)]
     agreeing = [Ranked("bigrams", 1.0, first), Ranked("words", 1.0, first)]
-    assert not is_weak(agreeing, [0.2, 0.1])
-    assert is_weak(agreeing, [0.2, 0.19])
-    assert is_weak([Ranked("bigrams", 1.0, first), Ranked("words", 1.0, second)], [0.2, 0.1])
-    assert is_weak([Ranked("bigrams", 1.0, first), Ranked("words", 1.0, [])], [0.2, 0.1])
-    assert is_weak([], [])
+    assert not is_weak(agreeing, {10: 0.2, 20: 0.1})
+    assert is_weak(agreeing, {10: 0.2, 20: 0.19})
+    assert is_weak([Ranked("bigrams", 1.0, first), Ranked("words", 1.0, second)], {10: 0.2, 20: 0.1})
+    assert is_weak([Ranked("bigrams", 1.0, first), Ranked("words", 1.0, [])], {10: 0.2, 20: 0.1})
+    assert is_weak([], {})
 
 
 def test_several_passages_that_speak_of_the_matter_count_more_than_one() -> None:
