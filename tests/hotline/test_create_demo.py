@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from django.contrib.auth import authenticate
 from django.core.management import call_command
 
 from hotline.management.commands import create_demo
-from hotline.models import User
+from hotline.models import GoldenQuestion, Ticket, User
 from kb import indexing
 from kb.models import DocumentVersion
+from kb.samples import QUESTIONS_FILE
 from kb.search.types import IndexMissing, SearchEngine
 
 pytestmark = pytest.mark.django_db
@@ -44,6 +48,34 @@ def test_second_run_repeats_nothing(engine: SearchEngine, capsys: pytest.Capture
     assert User.objects.count() == 4
     assert indexing.check_index().is_empty
     assert capsys.readouterr().err == ""
+
+
+def test_golden_questions_are_on_policies_in_force() -> None:
+    """On titles that the samples' own questions ask for, in other words than theirs."""
+    golden, known = (
+        [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        for path in (create_demo.GOLDEN, QUESTIONS_FILE)
+    )
+
+    assert len(golden) == 8
+    assert {row["title"] for row in golden} <= {row["title"] for row in known}
+    assert {row["question"] for row in golden}.isdisjoint(row["question"] for row in known)
+    assert {row["category"] for row in golden} <= set(Ticket.Category.values)
+
+
+def test_golden_questions_are_there_on_the_first_day(engine: SearchEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those on policies that were imported; an administrator's own are left alone ever after."""
+    folder = Path(create_demo.samples.__file__).parent / "files"
+    (folder / "养犬.txt").write_text("云岚市养犬管理条例\n第一条 遛狗应当拴绳。\n", encoding="utf-8")
+    call_command("create_demo")
+
+    golden = GoldenQuestion.objects.get()
+    assert golden.documents.get() == DocumentVersion.objects.get(title="云岚市养犬管理条例").document
+    assert (golden.category, golden.note) == ("complaint", "示例")
+    golden.note = "改过"
+    golden.save()
+    call_command("create_demo")
+    assert GoldenQuestion.objects.get().note == "改过"
 
 
 def test_index_of_an_older_release_is_built_again(engine: SearchEngine, monkeypatch: pytest.MonkeyPatch) -> None:
