@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from django.conf import settings
 from django.utils import timezone
 
 from hotline.errors import DeskError
 from hotline.labels import NOTICES, REASONS, name_codes
 from hotline.measurement import MEASURES, Figures, LabelledQuestion, MeasuredRow, measure
 from hotline.models import GoldenQuestion, User
+from hotline.rerankers import is_neural
 from hotline.retrieval_settings import RetrievalSettings
 from hotline.services.rerank_jobs import QueuedReranker
 from kb.query_understanding import Rules
@@ -156,8 +156,7 @@ def find_changed(before: Sequence[MeasuredRow], after: Sequence[MeasuredRow]) ->
 
 def _reach_reranker() -> Reranker | None:
     """No neural model is loaded here: its worker answers, while it goes on with the lookups that wait."""
-    is_elsewhere = settings.RERANKER not in {"lexical", "none"}
-    return QueuedReranker(wait_seconds=ANSWER_SECONDS) if is_elsewhere else None
+    return QueuedReranker(wait_seconds=ANSWER_SECONDS) if is_neural() else None
 
 
 def _rest_of(figures: Figures) -> float:

@@ -8,7 +8,8 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from hotline.lab_pages import FIGURES, FigureRow, compare_figures, describe_settings, title_documents
+from hotline import labels
+from hotline.lab_pages import FigureRow, compare_figures, describe_settings, title_documents
 from hotline.masking import mask_personal_data
 from hotline.models import GoldenQuestion, GoldenRun, InstructionTemplate, LexicalModelVersion, SavedSettings, Ticket
 from hotline.retrieval_settings import RetrievalSettings, SettingsError
@@ -16,7 +17,6 @@ from kb.models import DocumentVersion
 
 HISTORY = 20
 EXPORT_HEADER = ("问题", "正确政策", "政策名称", "业务类型", "备注")
-SHOWN_FIGURES = ("top1", "mrr5", "ndcg3", "recall50", "sent", "top1_of_rest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,16 @@ def write_policies(row: GoldenQuestion) -> str:
     return "\n".join(f"{pk} {titles.get(pk, '')}".strip() for pk in row.documents.values_list("pk", flat=True))
 
 
+def read_question(row: GoldenQuestion) -> dict[str, str]:
+    """A form's first values."""
+    return {
+        "question": row.question,
+        "policies": write_policies(row),
+        "category": row.category,
+        "note": row.note,
+    }
+
+
 def export_rows() -> list[tuple[str, ...]]:
     """Under EXPORT_HEADER; policies by id, parted by ；."""
     names = dict(Ticket.Category.choices)
@@ -80,7 +90,7 @@ def describe_run(run: GoldenRun) -> dict[str, Any]:
         "run": run,
         "proposed": _describe_proposal(run),
         "figures": compare_figures([run.figures_before, run.figures_after]) if has_figures else [],
-        "fallen": [FIGURES.get(name, name) for name in run.fallen],
+        "fallen": labels.name_codes(run.fallen, labels.FIGURES),
         "measured_on": _describe_base(run.proposal.get("base", {})),
         "askings": 2 * run.questions,
     }
@@ -137,9 +147,7 @@ def list_moves(run: GoldenRun | None) -> list[str]:
     """Figures before and after, such as “Top-1 80.0 → 82.5”; empty where nothing was measured."""
     if run is None or not run.figures_after:
         return []
-    rows: list[FigureRow] = compare_figures(
-        [{name: side.get(name) for name in SHOWN_FIGURES} for side in (run.figures_before, run.figures_after)]
-    )
+    rows: list[FigureRow] = compare_figures([run.figures_before, run.figures_after])
     return [
         f"{row.label} {row.values[0]} → {row.values[1]}" if row.differences[1] else f"{row.label} {row.values[1]}"
         for row in rows

@@ -49,8 +49,7 @@ def _pass(run: GoldenRun) -> str:
 
 
 def _settle(run: GoldenRun, override: str) -> str:
-    from hotline.lab_pages import FIGURES
-    from hotline.labels import name_codes
+    from hotline.labels import FIGURES, name_codes
     from hotline.masking import mask_note
     from hotline.services.audit import record_event
 

@@ -13,7 +13,7 @@ from hotline.explanations import Explanation, explain_trial
 from hotline.highlighting import highlight
 from hotline.lab_advice import TOP, Advice, Described, advise
 from hotline.lab_chart import Chart, draw_first_stage, draw_scores
-from hotline.lab_pages import STAGES, describe_settings
+from hotline.lab_pages import describe_settings
 from hotline.trials import Trial, TrialDocument
 from kb.models import DocumentVersion
 from kb.selectors import load_versions
@@ -102,7 +102,9 @@ def _build_column(
         notices=labels.name_codes(trial.notices, {**labels.REASONS, **labels.NOTICES}),
         reasons=labels.name_codes(trial.decision.reasons, labels.REASONS) if trial.reranker else [],
         stages=" · ".join(
-            f"{STAGES[name]} {value:g} ms" for name, value in trial.milliseconds.items() if value or name != "rerank"
+            f"{labels.STAGES[name]} {value:g} ms"
+            for name, value in trial.milliseconds.items()
+            if value or name != "rerank"
         ),
         wordings=[wording.text for wording in trial.wordings if wording.is_used],
     )

@@ -6,9 +6,10 @@ from typing import Any
 
 from django import forms
 
+from hotline import labels
 from hotline.explanations import name_ranking
 from hotline.instructions import list_instructions
-from hotline.lab_pages import RERANKERS, REWRITES, SEMANTIC, list_indexes
+from hotline.lab_pages import list_indexes
 from hotline.live_settings import get_live_settings
 from hotline.models import LabRow, Ticket
 from hotline.retrieval_settings import INSTRUCTION_LIMIT, RANKINGS, RetrievalSettings, SettingsError, name_revision
@@ -31,9 +32,9 @@ class QuestionForm(forms.Form):
 class SettingsForm(forms.Form):
     """Retrieval settings; with a prefix there may be two on a page."""
 
-    reranker = forms.ChoiceField(label="重排器", required=False, choices=list(RERANKERS.items()))
-    rewrites = forms.ChoiceField(label="改写", required=False, choices=list(REWRITES.items()))
-    semantic = forms.ChoiceField(label="语义召回", required=False, choices=list(SEMANTIC.items()))
+    reranker = forms.ChoiceField(label="重排器", required=False, choices=list(labels.RERANKER_CHOICES.items()))
+    rewrites = forms.ChoiceField(label="改写", required=False, choices=list(labels.REWRITE_CHOICES.items()))
+    semantic = forms.ChoiceField(label="语义召回", required=False, choices=list(labels.SEMANTIC_CHOICES.items()))
     index = forms.ChoiceField(label="索引", required=False)
     rankings = forms.MultipleChoiceField(
         label="词元（不选即全部）",
@@ -72,9 +73,9 @@ class SettingsForm(forms.Form):
     def has_details(self) -> bool:
         """Whether anything but the first three fields is said."""
         names = ["instruction", "index", "rankings", "gap_base_threshold", "first_share_threshold"]
-        return bool(self.errors) or any(
-            field.value() for field in [*map(self.__getitem__, names), *self.category_fields]
-        )
+        said = [field.value() for field in (*(self[name] for name in names), *self.category_fields)]
+        is_said = any(value not in (None, "", [], ()) for value in said) or self["semantic"].value() == "none"
+        return bool(self.errors) or is_said
 
     def clean(self) -> dict[str, Any]:
         chosen = super().clean() or {}

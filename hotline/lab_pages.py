@@ -18,31 +18,19 @@ from kb.selectors import permitted_versions
 from kb.web import read_ids
 from reranking.prompts import INSTRUCTION_TEMPLATES
 
-REWRITES = {"default": "与坐席台相同", "none": "只用原问题", "always": "全部改写一起检索"}
-SEMANTIC = {"default": "随部署（配了嵌入模型就用）", "none": "不用，只按字词"}
-RERANKERS = {"configured": "线上重排器", "lexical": "词法重排", "none": "不重排（初筛次序）"}
-FIGURES = {
-    "top1": "Top-1",
-    "mrr5": "MRR@5",
-    "ndcg3": "NDCG@3",
-    "recall50": "Recall@50",
-    "sent": "送复核",
-    "top1_of_rest": "免复核的 Top-1",
-}
-STAGES = {"understanding": "问题理解", "semantic": "语义", "first_stage": "初筛", "rerank": "重排", "total": "合计"}
 MOST_COMPARED = 4  # runs beside one another
 LESS_IS_BETTER = frozenset({"sent"})
 
 
 def describe_settings(value: RetrievalSettings) -> list[str]:
     """What differs from the deployment's own, in a few words each; one word where nothing does."""
-    said = [RERANKERS[value.reranker]]
+    said = [labels.RERANKER_CHOICES[value.reranker]]
     if value.index:
         said.append(f"索引 {value.index}")
     if value.rankings:
         said.append(f"词元 {len(value.rankings)}/{len(RANKINGS)} 路")
     if value.rewrites != "default":
-        said.append(REWRITES[value.rewrites])
+        said.append(labels.REWRITE_CHOICES[value.rewrites])
     if value.semantic == "none":
         said.append("不用语义召回")
     if value.instruction:
@@ -107,7 +95,7 @@ class FigureRow:
 def compare_figures(columns: Sequence[Mapping[str, Any]]) -> list[FigureRow]:
     """Figures as JSON, beside one another; in percent, differences in points. What none has is left out."""
     rows = []
-    for name, label in FIGURES.items():
+    for name, label in labels.FIGURES.items():
         values = [column.get(name) for column in columns]
         if any(value is not None for value in values):
             rows.append(_compare(label, values, less_is_better=name in LESS_IS_BETTER))
@@ -117,7 +105,7 @@ def compare_figures(columns: Sequence[Mapping[str, Any]]) -> list[FigureRow]:
 def compare_times(columns: Sequence[Mapping[str, Any]]) -> list[FigureRow]:
     """Median and p95 of each stage in milliseconds."""
     rows = []
-    for stage, label in STAGES.items():
+    for stage, label in labels.STAGES.items():
         found = [column.get("milliseconds", {}).get(stage) for column in columns]
         if any(found):
             values = tuple(f"{item['median']:.1f} / {item['p95']:.1f}" if item else "—" for item in found)

@@ -25,7 +25,26 @@ NOTICES = {
     "query_too_long": "问题过长，模型无法重排",
     "semantic_unavailable": "语义召回不可用，只按字词检索",
 }
-STAGES = {"semantic": "语义", "first_stage": "初筛", "rerank": "重排", "check": "校验"}
+STAGES = {
+    "understanding": "问题理解",
+    "semantic": "语义",
+    "first_stage": "初筛",
+    "rerank": "重排",
+    "check": "校验",
+    "total": "合计",
+}
+DESK_STAGES = ("semantic", "first_stage", "rerank", "check")  # what an agent is told
+FIGURES = {
+    "top1": "Top-1",
+    "mrr5": "MRR@5",
+    "ndcg3": "NDCG@3",
+    "recall50": "Recall@50",
+    "sent": "送复核",
+    "top1_of_rest": "免复核的 Top-1",
+}
+REWRITE_CHOICES = {"default": "与坐席台相同", "none": "只用原问题", "always": "全部改写一起检索"}
+SEMANTIC_CHOICES = {"default": "随部署（配了嵌入模型就用）", "none": "不用，只按字词"}
+RERANKER_CHOICES = {"configured": "线上重排器", "lexical": "词法重排", "none": "不重排（初筛次序）"}
 VARIANT_KINDS = {
     "original": "原话",
     "cleaned": "净化",
@@ -66,6 +85,6 @@ def name_reranker(name: str) -> str:
 
 def describe_stages(milliseconds: Mapping[str, float], *, is_reranked: bool) -> str:
     """初筛 38 ms · 重排 412 ms; stages this page has no word for are left to the API."""
-    shown = STAGES if is_reranked else {"first_stage"}
+    shown = DESK_STAGES if is_reranked else ("first_stage",)
     parts = [f"{STAGES[name]} {round(value)} ms" for name, value in milliseconds.items() if name in shown]
     return " · ".join(parts)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from django.conf import settings as configured
-
 from hotline.learning import list_judgements
 from hotline.live_settings import get_live_settings
 from hotline.models import Lookup
-from hotline.rerankers import load_lexical_model
+from hotline.rerankers import is_neural, load_lexical_model
 from hotline.retrieval_settings import RetrievalSettings, name_revision
 from reranking.lexical import NAME as LEXICAL
 from reranking.threshold_learning import TARGET_ERROR, CurvePoint, Judgement, draw_curve, find_threshold
@@ -61,7 +59,7 @@ def advise_thresholds(*, target: float = TARGET_ERROR) -> ThresholdAdvice:
 def find_live_reranker() -> tuple[str, str]:
     """Name and revision of what orders lookups: where a neural one may, what ordered the newest."""
     live = get_live_settings().reranker
-    if live != "lexical" and not (live == "configured" and configured.RERANKER == LEXICAL):
+    if live == "configured" and is_neural():
         newest = Lookup.objects.filter(state=Lookup.State.DONE).exclude(reranker="").order_by("-id")
         found = newest.values_list("reranker", "reranker_revision").first()
         if found and found[0] != LEXICAL:

@@ -17,7 +17,7 @@ from django.conf import settings as configured
 from hotline.candidates import build_candidate
 from hotline.first_stage import choose_wordings, find_documents
 from hotline.instructions import choose_instruction
-from hotline.rerankers import make_lexical_reranker
+from hotline.rerankers import is_neural, make_lexical_reranker
 from hotline.retrieval_settings import RetrievalSettings
 from hotline.review_policy import judge_lookup
 from hotline.services.rerank_jobs import QueuedReranker
@@ -259,7 +259,7 @@ def choose_reranker(settings: RetrievalSettings, configured_one: Reranker | None
         return None
     if settings.reranker == "lexical":
         return make_lexical_reranker()
-    if configured_one is None and configured.RERANKER != "lexical":
+    if configured_one is None and is_neural():
         return QueuedReranker(wait_seconds=configured.RERANK_LATENCY_BUDGET_SECONDS + 2)
     return configured_one or make_lexical_reranker()
 

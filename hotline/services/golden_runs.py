@@ -7,7 +7,6 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -19,6 +18,7 @@ from hotline.golden_changes import apply_change, describe_base, sides_of
 from hotline.live_settings import forget_live_values
 from hotline.masking import mask_note
 from hotline.models import GoldenQuestion, GoldenRun, User
+from hotline.rerankers import is_neural
 from hotline.services.audit import record_event
 from kb.index_gate import give_up_index
 from kb.tasks import enqueue
@@ -53,7 +53,7 @@ def propose_change(
             by=by,
             questions=questions,
         )
-        is_quick = waits or (questions <= ASKED_AT_ONCE and settings.RERANKER in {"lexical", "none"})
+        is_quick = waits or (questions <= ASKED_AT_ONCE and not is_neural())
         if not is_quick:
             enqueue(tasks.compare_waiting_runs)
     return compare_run(run) if is_quick else run

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -12,11 +15,10 @@ from hotline.errors import DeskError
 from hotline.forms import first_error
 from hotline.golden_forms import GoldenImportForm, GoldenQuestionForm, GoldenSearchForm
 from hotline.masking import mask_personal_data
-from hotline.models import GoldenQuestion, SecondaryReview, Ticket
+from hotline.models import GoldenQuestion, SecondaryReview, Ticket, User
 from hotline.services import golden_questions
 from hotline.views.base import CHANGE_SETTINGS, MANAGE_KNOWLEDGE, desk_view, redirect_to_search
-from kb.tables import CONTENT_TYPES, write_table
-from kb.web import paginate, read_file
+from kb.web import paginate, read_file, send_table
 
 
 @require_http_methods(["GET", "POST"])
@@ -40,54 +42,18 @@ def list_golden(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @desk_view(MANAGE_KNOWLEDGE)
-def add_golden(request: HttpRequest) -> HttpResponse:
-    form = GoldenQuestionForm(request.POST or None)
+def edit_golden(request: HttpRequest, pk: int | None = None) -> HttpResponse:
+    """One question; posting changes it, or without `pk` adds it."""
+    questions = GoldenQuestion.objects.select_related("added_by", "lookup__ticket")
+    row = get_object_or_404(questions, pk=pk) if pk is not None else None
+    form = GoldenQuestionForm(request.POST or None, initial=golden_pages.read_question(row) if row else None)
     if request.method == "POST" and form.is_valid():
-        chosen = form.cleaned_data
         try:
-            golden_questions.add_golden_question(
-                question=chosen["question"],
-                document_ids=chosen["policies"],
-                category=chosen["category"],
-                note=chosen["note"],
-                by=request.user,
-            )
+            _save(row, form.cleaned_data, request.user)
         except DeskError as error:
             form.add_error("question", str(error))
         else:
-            messages.success(request, "已加入标准问题。")
-            return redirect("lab_golden")
-    context = {"form": form, "row": None, "here": "golden"}
-    return render(request, "lab/golden_question.html", context, status=400 if form.errors else 200)
-
-
-@require_http_methods(["GET", "POST"])
-@desk_view(MANAGE_KNOWLEDGE)
-def show_golden(request: HttpRequest, pk: int) -> HttpResponse:
-    """One question; posting changes it."""
-    row = get_object_or_404(GoldenQuestion.objects.select_related("added_by", "lookup__ticket"), pk=pk)
-    initial = {
-        "question": row.question,
-        "policies": golden_pages.write_policies(row),
-        "category": row.category,
-        "note": row.note,
-    }
-    form = GoldenQuestionForm(request.POST or None, initial=initial)
-    if request.method == "POST" and form.is_valid():
-        chosen = form.cleaned_data
-        try:
-            golden_questions.change_golden_question(
-                row=row,
-                question=chosen["question"],
-                document_ids=chosen["policies"],
-                category=chosen["category"],
-                note=chosen["note"],
-                by=request.user,
-            )
-        except DeskError as error:
-            form.add_error("question", str(error))
-        else:
-            messages.success(request, "已保存。")
+            messages.success(request, "已保存。" if row else "已加入标准问题。")
             return redirect("lab_golden")
     context = {"form": form, "row": row, "here": "golden"}
     return render(request, "lab/golden_question.html", context, status=400 if form.errors else 200)
@@ -117,10 +83,7 @@ def import_golden(request: HttpRequest) -> HttpResponse:
 @desk_view(MANAGE_KNOWLEDGE)
 def export_golden(request: HttpRequest, suffix: str) -> HttpResponse:
     """All of them as CSV or XLSX, as the import takes them."""
-    table = write_table(suffix, golden_pages.EXPORT_HEADER, golden_pages.export_rows())
-    response = HttpResponse(table, content_type=CONTENT_TYPES[suffix])
-    response["Content-Disposition"] = f'attachment; filename="golden-questions.{suffix}"'
-    return response
+    return send_table(suffix, "golden-questions", golden_pages.EXPORT_HEADER, golden_pages.export_rows())
 
 
 @require_POST
@@ -140,3 +103,11 @@ def add_from_review(request: HttpRequest, pk: int) -> HttpResponse:
     golden_questions.add_from_review(review=review, by=request.user)
     messages.success(request, "已加入标准问题。")
     return redirect("review", pk)
+
+
+def _save(row: GoldenQuestion | None, chosen: Mapping[str, Any], by: User) -> None:
+    values = {"document_ids": chosen["policies"], **{name: chosen[name] for name in ("question", "category", "note")}}
+    if row:
+        golden_questions.change_golden_question(row=row, by=by, **values)
+    else:
+        golden_questions.add_golden_question(by=by, **values)
