@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from django.conf import settings
+from django.core.cache import cache
+from django.utils import timezone
 
 from kb.embedding import Embedder, EmbeddingFailed, Vectors
 from kb.search.vectors import VectorSpace
@@ -16,6 +18,8 @@ from reranking.types import RerankerError
 
 QUERY_SECONDS = 1.0  # rather than wait longer, a lookup goes by words alone
 PASSAGES_SECONDS, PASSAGES_ATTEMPTS = 60.0, 4
+TROUBLE_KEY = "embedding-trouble"
+TROUBLE_SECONDS = 86_400
 
 
 class KnowledgeEmbedder:
@@ -84,6 +88,17 @@ def load_embedder(location: str) -> Embedder:
         )
     except RerankerError as error:
         raise EmbeddingFailed(str(error)) from error
+
+
+def note_trouble(error: Exception) -> None:
+    """For the status page, from any process: what last kept recall by meaning from working."""
+    trouble = {"at": timezone.now().isoformat(timespec="seconds"), "error": str(error)[:500]}
+    cache.set(TROUBLE_KEY, trouble, TROUBLE_SECONDS)
+
+
+def read_trouble() -> dict[str, str] | None:
+    """The last trouble of the last day: when (ISO 8601), and what. None: there was none."""
+    return cache.get(TROUBLE_KEY)
 
 
 def _connect_configured(timeout: float, attempts: int) -> Embedder | None:

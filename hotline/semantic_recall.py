@@ -6,7 +6,7 @@ import logging
 import time
 from dataclasses import dataclass
 
-from hotline.embedders import get_query_embedder
+from hotline.embedders import get_query_embedder, note_trouble
 from kb.embedding import EmbeddingFailed
 from kb.retrieval import Ranked
 from kb.search.types import SearchEngineError, SearchFilter
@@ -42,5 +42,6 @@ def recall_by_meaning(question: str, search_filter: SearchFilter) -> SemanticRec
         revision = embedder.space.revision
     except (EmbeddingFailed, SearchEngineError, ImportError) as error:
         logger.warning("no recall by meaning: %s", error)
+        note_trouble(error)
         rankings, notices, revision = (), (SEMANTIC_UNAVAILABLE,), ""
     return SemanticRecall(rankings, notices, time.perf_counter() - began, revision)

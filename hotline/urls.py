@@ -6,7 +6,19 @@ from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from hotline.views import dictionaries, golden, home, lab, lab_runs, live_settings, lookups, reviews, rewrites, tickets
+from hotline.views import (
+    dictionaries,
+    golden,
+    home,
+    lab,
+    lab_runs,
+    live_settings,
+    lookups,
+    reviews,
+    rewrites,
+    status,
+    tickets,
+)
 
 urlpatterns = [
     path("", home.show_console, name="console"),
@@ -68,6 +80,7 @@ urlpatterns = [
     path("knowledge/dictionaries/drafts/trial/", dictionaries.show_trial, name="dictionary_trial"),
     path("knowledge/dictionaries/drafts/try/", dictionaries.try_drafts, name="dictionary_try"),
     path("knowledge/dictionaries/drafts/live/", dictionaries.put_live, name="dictionary_live"),
+    path("knowledge/status/", status.show_status, name="system_status"),
     path("knowledge/", include("kb.urls")),
     path("favicon.ico", RedirectView.as_view(url=static("hotline/icon.svg")), name="favicon"),
     path("admin/", admin.site.urls),

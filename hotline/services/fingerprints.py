@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from hotline import tasks
-from hotline.embedders import get_passage_embedder
+from hotline.embedders import get_passage_embedder, note_trouble
 from kb import fingerprints
 from kb.embedding import EmbeddingFailed
 from kb.fingerprints import BuildOutcome, OnProgress
@@ -27,6 +27,7 @@ def build_missing() -> BuildOutcome | None:
         outcome = fingerprints.build_fingerprints(embedder, seconds=SLICE_SECONDS) if embedder else None
     except EmbeddingFailed as error:
         logger.warning("fingerprints are left to the next sweep: %s", error)
+        note_trouble(error)
         return None
     if outcome and outcome.is_cut_short:
         enqueue(tasks.build_fingerprints)
