@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -15,6 +16,7 @@ from reranking.cache import MemoryScoreCache, NullScoreCache, RedisScoreCache, S
 from reranking.fallback import RerankerChoice, RerankerConfig, choose_reranker
 from reranking.lexical import LexicalReranker, make_info
 from reranking.lexical_model import LexicalModel, load_model
+from reranking.remote import RemoteReranker
 from reranking.remote_shapes import RemoteOptions
 from reranking.retrying import RetriedChoice
 from reranking.types import Ranking, RankingRequest, Reranker, RerankerInfo
@@ -22,6 +24,7 @@ from reranking.types import Ranking, RankingRequest, Reranker, RerankerInfo
 if TYPE_CHECKING:
     from reranking.qwen import QwenReranker
 
+CHECK_SECONDS = 60.0
 ENGINES: dict[str, Any] = {"lexical": "lexical", "auto": "auto", "qwen": "model", "remote": "remote"}
 
 
@@ -55,6 +58,14 @@ def load_configured_model() -> QwenReranker:
 
     config = _read_config()
     return cast("QwenReranker", load_qwen(config, config.device, NullScoreCache()))
+
+
+def connect_configured_host() -> RemoteReranker:
+    """The host that the settings name, without fall-back and with time for a slow one. Raises ValueError."""
+    options = _read_config().remote
+    if options is None:
+        raise ValueError("RERANKER_URL 为空")
+    return RemoteReranker(replace(options, timeout=max(options.timeout, CHECK_SECONDS)))
 
 
 class LiveLexicalReranker:
@@ -104,6 +115,8 @@ def _read_config() -> RerankerConfig:
             api_key=settings.RERANKER_API_KEY,
             model=settings.RERANKER_MODEL,
             timeout=settings.RERANK_LATENCY_BUDGET_SECONDS,
+            max_documents=settings.RERANKER_MAX_DOCUMENTS or None,
+            max_document_characters=settings.RERANKER_MAX_DOCUMENT_CHARACTERS or None,
         )
     return RerankerConfig(
         engine=ENGINES[settings.RERANKER],

@@ -15,8 +15,8 @@ from reranking.cache import NullScoreCache, ScoreCache, SharedScores, score_key
 from reranking.pace import Pace
 from reranking.prompts import DEFAULT_INSTRUCTION, TEMPLATE_VERSION, format_document
 from reranking.qwen_attention import choose_attention
-from reranking.qwen_compile import can_compile, is_worth_compiling
-from reranking.qwen_device import choose_device, choose_dtype, memory_bytes, set_threads
+from reranking.qwen_compile import are_compiled, can_compile, is_worth_compiling
+from reranking.qwen_device import choose_device, choose_dtype, memory_bytes, reserved_bytes, set_threads
 from reranking.qwen_int8 import INT8_WIDE_ROWS, Int8Linear, Int8Steps, compile_int8_steps
 from reranking.qwen_linear import make_linear
 from reranking.qwen_loading import Checkpoint, Source, build_network, load_checkpoint
@@ -90,6 +90,7 @@ class QwenReranker:
         self._info = RerankerInfo(
             checkpoint.name, checkpoint.revision, True, str(chosen), "+".join(filter(None, names))
         )
+        self.hidden_size = checkpoint.head.shape[1]  # 1,024 of the 0.6B model, 2,560 of 4B, 4,096 of 8B
         self._scorer = self._build(checkpoint, chosen, int8, batch_tokens, compiled)
         self._check_probe()
         self.load_seconds = time.perf_counter() - started
@@ -102,11 +103,12 @@ class QwenReranker:
         if compiled is None:
             compiled = can_compile(device) and is_worth_compiling(checkpoint.model)
         steps = compile_int8_steps() if compiled else Int8Steps()
+        self._pointwise = compile_pointwise() if compiled else Pointwise()
         network = build_network(
             checkpoint.model,
             make_linear=lambda weight: Int8Linear(weight, steps) if int8 else make_linear(weight, budget),
             attention=choose_attention(device, self._tensor_dtype),
-            pointwise=compile_pointwise() if compiled else Pointwise(),
+            pointwise=self._pointwise,
             max_length=self.max_length,
             wide_rows=INT8_WIDE_ROWS if int8 else WIDE_ROWS,
         )
@@ -119,7 +121,10 @@ class QwenReranker:
         return self._info
 
     def status(self) -> dict[str, Any]:
-        """What runs where, for the log and the status page. Seconds and bytes."""
+        """What runs where, for the log and the status page. Seconds and bytes.
+
+        `compiled` and `batch_tokens` are as of now: compiling may have failed late, batches may have been halved.
+        """
         device = torch.device(self._info.device)
         return {
             "name": self._info.name,
@@ -128,9 +133,13 @@ class QwenReranker:
             "dtype": self._info.dtype,
             "threads": self.threads,
             "max_length": self.max_length,
+            "int8": self._info.dtype.endswith("+int8"),
+            "compiled": are_compiled(self._pointwise.norm, self._pointwise.norm_rotate),
             "batch_tokens": self._scorer.batch_tokens,
+            "tokens_per_second": round(1 / pace) if (pace := self._scorer.pace.seconds_per_token) else None,
             "load_seconds": round(getattr(self, "load_seconds", 0.0), 3),
             "memory_bytes": memory_bytes(device),
+            "reserved_bytes": reserved_bytes(device),
         }
 
     def rank(self, requests: Sequence[RankingRequest]) -> list[Ranking]:

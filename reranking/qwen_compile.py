@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 
@@ -19,8 +19,9 @@ Result = TypeVar("Result")
 
 
 def can_compile(device: torch.device) -> bool:
-    """Whether torch.compile can work here: for a CPU it calls a C++ compiler."""
-    return device.type != "cpu" or any(map(shutil.which, ("g++", "c++", "clang++")))
+    """Whether torch.compile can work here: it calls a C++ compiler for a CPU, a C compiler for a GPU's launchers."""
+    compilers = ("g++", "c++", "clang++") if device.type == "cpu" else ("gcc", "cc", "clang")
+    return any(map(shutil.which, compilers))
 
 
 def is_worth_compiling(model: torch.nn.Module) -> bool:
@@ -28,21 +29,35 @@ def is_worth_compiling(model: torch.nn.Module) -> bool:
     return sum(weight.numel() for weight in model.parameters()) > WORTH_COMPILING
 
 
-def compile_rows(function: Callable[..., Result]) -> Callable[..., Result]:
-    """`function` of rows, compiled for any number of them; plain, and said so, where compiling fails."""
-    from torch._dynamo.exc import TorchDynamoException
+class CompiledRows(Generic[Result]):
+    """A function of rows, compiled for any number of them; plain, and said so, where compiling fails."""
 
-    compiled: Callable[..., Result] | None = torch.compile(function, dynamic=True)
+    def __init__(self, function: Callable[..., Result]) -> None:
+        self._function = function
+        self._compiled: Callable[..., Result] | None = torch.compile(function, dynamic=True)
 
-    def run(rows: torch.Tensor, *arguments: Any) -> Result:
-        nonlocal compiled
-        if compiled is None or len(rows) < FEWEST_ROWS:
-            return function(rows, *arguments)
+    @property
+    def is_compiled(self) -> bool:
+        """False once compiling has failed."""
+        return self._compiled is not None
+
+    def __call__(self, rows: torch.Tensor, *arguments: Any) -> Result:
+        from torch._dynamo.exc import TorchDynamoException
+
+        if self._compiled is None or len(rows) < FEWEST_ROWS:
+            return self._function(rows, *arguments)
         try:
-            return compiled(rows, *arguments)
+            return self._compiled(rows, *arguments)
         except TorchDynamoException as error:
             logger.warning("torch.compile does not work here, going on without: %s", error)
-            compiled = None
-            return function(rows, *arguments)
+            self._compiled = None
+            return self._function(rows, *arguments)
 
-    return run
+
+def compile_rows(function: Callable[..., Result]) -> CompiledRows[Result]:
+    return CompiledRows(function)
+
+
+def are_compiled(*functions: Callable[..., Any]) -> bool:
+    """Whether all of them run compiled, as far as is known yet."""
+    return all(isinstance(function, CompiledRows) and function.is_compiled for function in functions)

@@ -78,6 +78,11 @@ def container_quota(path: Path) -> int | None:
         return None
 
 
+def reserved_bytes(device: torch.device) -> int:
+    """What torch keeps of the GPU's memory, in use or not; 0 on a CPU."""
+    return int(torch.cuda.memory_reserved(device)) if device.type == "cuda" else 0
+
+
 def memory_bytes(device: torch.device) -> int:
     """Memory in use: allocated on the GPU, or resident for this process (0 where that cannot be told)."""
     if device.type == "cuda":

@@ -6,13 +6,18 @@ Qwen3-Reranker-0.6B with its default instruction.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from reranking.prompts import PUBLISHED_INSTRUCTION
+from reranking.types import Candidate, RankingRequest, Reranker
 
 KNOWN_MODEL = "Qwen3-Reranker-0.6B"
+# Published sizes of which no values are known, by their hidden size and by what their names hold.
+UNKNOWN_MODELS = {2560: "Qwen3-Reranker-4B", 4096: "Qwen3-Reranker-8B"}
+UNKNOWN_NAMES = ("4b", "8b")
 KNOWN_QUERY = "Which planet is known as the Red Planet?"
 KNOWN_DOCUMENTS = (
     "Venus is often called Earth's twin because of its similar size and proximity.",
@@ -48,10 +53,34 @@ class KnownValuesCheck:
         return self.order_kept and self.largest_difference <= self.tolerance
 
 
+def has_known_values(name: str, hidden_size: int | None = None) -> bool:
+    """Whether the known values are those of this model: by its hidden size, or by its name where that is not known."""
+    if hidden_size is not None:
+        return hidden_size not in UNKNOWN_MODELS
+    return not any(re.search(rf"(?<![0-9.]){size}\b", name.lower()) for size in UNKNOWN_NAMES)
+
+
 def check_known_values(engine: PairReranker, dtype: str) -> KnownValuesCheck:
     """Scores the four pairs. `dtype` is the engine's own, as `info.dtype` says it. Raises what scoring raises."""
     pairs = [(KNOWN_QUERY, document) for document in KNOWN_DOCUMENTS]
-    log_odds = engine.score_pairs(pairs, PUBLISHED_INSTRUCTION)
+    return compare_known_values(engine.score_pairs(pairs, PUBLISHED_INSTRUCTION), dtype)
+
+
+def check_known_values_of(reranker: Reranker) -> KnownValuesCheck | None:
+    """As `check_known_values`, of any reranker; None where its scores are no log-odds or have lost digits.
+
+    Raises what ranking raises.
+    """
+    candidates = [Candidate(str(number), "", document) for number, document in enumerate(KNOWN_DOCUMENTS)]
+    (ranking,) = reranker.rank([RankingRequest(KNOWN_QUERY, candidates, PUBLISHED_INSTRUCTION)])
+    if not ranking.info.calibrated or ranking.is_partial or "saturated" in ranking.notices:
+        return None
+    log_odds = {item.id: item.log_odds for item in ranking.scored}
+    return compare_known_values([log_odds[candidate.id] for candidate in candidates], ranking.info.dtype)
+
+
+def compare_known_values(log_odds: Sequence[float], dtype: str) -> KnownValuesCheck:
+    """The four pairs' log-odds against the known ones, with the tolerance of `dtype` (unknown: bfloat16's)."""
     differences = [abs(mine - known) for mine, known in zip(log_odds, KNOWN_LOG_ODDS, strict=True)]
     return KnownValuesCheck(
         tuple(log_odds),

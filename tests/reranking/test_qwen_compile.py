@@ -7,7 +7,7 @@ import torch
 from torch._dynamo.exc import TorchDynamoException
 
 from reranking import qwen_compile
-from reranking.qwen_compile import FEWEST_ROWS, can_compile, compile_rows, is_worth_compiling
+from reranking.qwen_compile import FEWEST_ROWS, are_compiled, can_compile, compile_rows, is_worth_compiling
 from reranking.qwen_int8 import Int8Steps, compile_int8_steps, quantize_rows
 from reranking.qwen_pointwise import compile_pointwise, norm_rotate, norm_rows
 
@@ -46,11 +46,19 @@ def test_few_rows_run_plain(failing_compiler):
     assert failing_compiler == []
 
 
+def test_whether_it_is_compiled_is_known(failing_compiler):
+    run = compile_rows(double)
+    assert are_compiled(run)
+    assert not are_compiled(run, double)
+    run(torch.ones(FEWEST_ROWS, 2))
+    assert not are_compiled(run)
+
+
 @pytest.mark.parametrize(("compiler", "expected"), [("/usr/bin/g++", True), (None, False)])
-def test_processor_needs_a_compiler(monkeypatch, compiler, expected):
+def test_device_needs_a_compiler(monkeypatch, compiler, expected):
     monkeypatch.setattr(qwen_compile.shutil, "which", lambda name: compiler)
     assert can_compile(torch.device("cpu")) is expected
-    assert can_compile(torch.device("cuda"))
+    assert can_compile(torch.device("cuda")) is expected
 
 
 def test_small_models_are_not_compiled():

@@ -458,6 +458,7 @@ class TestInt8:
 
     def test_info_says_so(self, int8):
         assert int8.info.dtype == "float32+int8"
+        assert int8.status()["int8"] is True
 
 
 class TestLoading:
@@ -468,6 +469,11 @@ class TestLoading:
         assert status["revision"] == engine.info.revision == folder_revision(folder)
         assert status["load_seconds"] > 0
         assert status["memory_bytes"] > 0
+        assert status["reserved_bytes"] == 0
+        assert status["compiled"] is False
+        assert status["int8"] is False
+        assert status["batch_tokens"] == 1024
+        assert status["tokens_per_second"] > 0
 
     def test_loading_is_logged(self, folder, caplog):
         with caplog.at_level(logging.INFO, "reranking.qwen"):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from reranking.prompts import PUBLISHED_INSTRUCTION
-from reranking.qwen_known_values import KNOWN_LOG_ODDS, check_known_values
+from reranking.qwen_known_values import KNOWN_LOG_ODDS, check_known_values, has_known_values
 
 
 class FixedEngine:
@@ -41,6 +41,23 @@ def test_known_values_pass():
 )
 def test_tolerance_depends_on_the_dtype(dtype, shift, passed):
     assert check_known_values(FixedEngine(shifted(shift)), dtype).passed is passed
+
+
+@pytest.mark.parametrize(
+    ("name", "hidden_size", "known"),
+    [
+        ("Qwen3-Reranker-0.6B", None, True),
+        ("remote:Qwen/Qwen3-Reranker-4B", None, False),
+        ("qwen3-reranker-8b-int4", None, False),
+        ("my-model", None, True),
+        ("Qwen3-Reranker-0.4B", None, True),
+        ("anything", 1024, True),
+        ("Qwen3-Reranker-0.6B", 2560, False),
+        ("reranker", 4096, False),
+    ],
+)
+def test_values_are_known_of_one_size(name, hidden_size, known):
+    assert has_known_values(name, hidden_size) is known
 
 
 def test_other_order_fails_however_close():
