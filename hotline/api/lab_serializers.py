@@ -69,7 +69,7 @@ class RankingHitSerializer(serializers.Serializer[Any]):
     """A ranking of the first stage that found the document: its BM25 score, by tokens; `rest`: of common ones."""
 
     name = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # a field's own name for its words
     place = serializers.IntegerField()
     score = serializers.FloatField()
     share = serializers.FloatField(help_text="占这一路最佳得分的比例")
@@ -80,7 +80,7 @@ class RankingHitSerializer(serializers.Serializer[Any]):
 class ContributionSerializer(serializers.Serializer[Any]):
     """A feature of the lexical reranker; `part` is value × weight."""
 
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # a field's own name for its words
     value = serializers.FloatField()
     weight = serializers.FloatField()
     part = serializers.FloatField()
@@ -208,7 +208,7 @@ class InstructionSerializer(serializers.Serializer[Any]):
     """`is_own`: an administrator's wording, which goes before the built-in one of the same key."""
 
     key = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # a field's own name for its words
     text = serializers.CharField()
     is_own = serializers.BooleanField()
 

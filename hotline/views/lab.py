@@ -114,7 +114,8 @@ def tell_of_template(request: HttpRequest, said: str) -> None:
 
 def find_comparison(sent: QueryDict) -> LabComparison | None:
     """The one that `comparison` names."""
-    return LabComparison.objects.filter(pk=read_id(sent.get("comparison"))).first()
+    pk = read_id(sent.get("comparison"))
+    return None if pk is None else LabComparison.objects.filter(pk=pk).first()
 
 
 def offer_side(request: HttpRequest) -> SettingsForm:
