@@ -66,13 +66,17 @@ class TokenSerializer(serializers.Serializer[Any]):
 
 
 class RankingHitSerializer(serializers.Serializer[Any]):
-    """A ranking of the first stage that found the document: its BM25 score, by tokens; `rest`: of common ones."""
+    """A ranking of the first stage that found the document: its BM25 score, by tokens; `rest`: of common ones.
+
+    Sums of passages, rewrites and recall by meaning have scores of their own, and no tokens.
+    """
 
     name = serializers.CharField()
     label = serializers.CharField()  # type: ignore[assignment]  # a field's own name for its words
     place = serializers.IntegerField()
     score = serializers.FloatField()
     share = serializers.FloatField(help_text="占这一路最佳得分的比例")
+    weight = serializers.FloatField(help_text="这一路的名次在融合中的权重")
     tokens = TokenSerializer(many=True)
     rest = serializers.FloatField()
 
@@ -274,6 +278,7 @@ def _describe_explanation(why: Explanation) -> dict[str, Any]:
                 "place": hit.place,
                 "score": hit.score,
                 "share": hit.share,
+                "weight": hit.weight,
                 "tokens": [{"token": part.token, "score": part.score} for part in hit.tokens],
                 "rest": hit.rest,
             }
