@@ -10,11 +10,12 @@ from typing import Any
 
 from django.conf import settings as configured
 
+from hotline.candidate_source import CandidateSource
 from hotline.errors import DeskError
 from hotline.evaluation.metrics import average, judge_order, percentage, percentile
 from hotline.rerankers import get_reranker
 from hotline.retrieval_settings import RetrievalSettings, name_revision
-from hotline.trials import STAGES, CandidateSource, Trial, run_trials
+from hotline.trials import STAGES, Trial, run_trials
 from kb.query_understanding import Rules
 from reranking.types import Reranker
 

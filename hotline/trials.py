@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 from django.conf import settings as configured
 
-from hotline.candidates import build_candidate
+from hotline.candidate_source import CandidateSource
 from hotline.first_stage import choose_wordings, find_documents
 from hotline.instructions import choose_instruction
 from hotline.rerankers import is_neural, make_lexical_reranker
@@ -23,14 +23,10 @@ from hotline.review_policy import judge_lookup
 from hotline.services.rerank_jobs import QueuedReranker
 from hotline.services.tickets import clean_question
 from hotline.understanding import Wording
-from kb.engine import get_search_engine
 from kb.live_dictionaries import get_live_rules
-from kb.models import DocumentVersion, Passage
-from kb.query_understanding import NamedPlace, Rules, name_places
-from kb.rarity import make_rarity
+from kb.query_understanding import Rules, name_places
 from kb.retrieval import DocumentHit, Ranked
 from kb.search.types import SearchFilter
-from kb.selectors import load_passages, readable_versions
 from reranking.score_gap import Decision
 from reranking.types import Candidate, Ranking, RankingRequest, Reranker, RerankerError, RerankerInfo
 
@@ -38,7 +34,6 @@ logger = logging.getLogger(__name__)
 
 STAGES = ("understanding", "semantic", "first_stage", "rerank")
 RERANKER_UNAVAILABLE = "reranker_unavailable"
-KEPT_VERSIONS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,56 +85,6 @@ class Trial:
     def variants(self) -> tuple[str, ...]:
         """The others that were searched too."""
         return tuple(wording.text for wording in self.wordings[1:] if wording.is_used)
-
-
-@dataclass(slots=True)
-class CandidateSource:
-    """Documents' texts from the database, kept between questions.
-
-    An index that is not live is not kept up to date: whether the `departments` may read a version (None: any that is
-    published) is asked of the database.
-    """
-
-    departments: tuple[str, ...] | None = None
-    versions: dict[int, DocumentVersion] = field(default_factory=dict)
-    passages: dict[int, Passage] = field(default_factory=dict)
-
-    def load(
-        self, documents: Sequence[DocumentHit], asked_places: Sequence[NamedPlace], rules: Rules
-    ) -> list[tuple[DocumentHit, Candidate]]:
-        """In first-stage order. What was withdrawn, restricted or deleted since it was indexed is left out."""
-        self._fetch(documents)
-        return [
-            (hit, self._build(hit, asked_places, rules))
-            for hit in documents
-            if hit.version_id in self.versions and hit.passages[0].passage_id in self.passages
-        ]
-
-    def _fetch(self, documents: Sequence[DocumentHit]) -> None:
-        if len(self.versions) > KEPT_VERSIONS:
-            self.versions.clear()
-            self.passages.clear()
-        versions = readable_versions(departments=self.departments).defer("page_starts", "warnings")
-        self.versions |= versions.in_bulk([hit.version_id for hit in documents if hit.version_id not in self.versions])
-        readable = (hit for hit in documents if hit.version_id in self.versions)
-        wanted = (item.passage_id for hit in readable for item in hit.passages)
-        self.passages |= load_passages(passage_id for passage_id in wanted if passage_id not in self.passages)
-
-    def _build(self, hit: DocumentHit, asked_places: Sequence[NamedPlace], rules: Rules) -> Candidate:
-        version = self.versions[hit.version_id]
-        found = (self.passages.get(item.passage_id) for item in hit.passages)
-        return build_candidate(
-            candidate_id=str(hit.version_id),
-            title=version.title,
-            document_number=version.document_number,
-            passages=[passage.searchable_text for passage in found if passage],
-            # Rounded as a stored lookup's are: equal settings then give equal scores.
-            features={name: round(value, 6) for name, value in hit.features.items()},
-            document_text=version.text,
-            region=version.region,
-            asked_places=asked_places,
-            rules=rules,
-        )
 
 
 class Asked(Protocol):
@@ -274,8 +219,7 @@ def _find(
     began = time.perf_counter()
     question = clean_question(asked.text)
     rules = get_live_rules() if rules is None else rules
-    rarity = make_rarity(get_search_engine(), settings.index or None)
-    read = choose_wordings(question, settings.rewrites, rules=rules, rarity=rarity)
+    read = choose_wordings(question, settings.rewrites, rules=rules, index=settings.index)
     understanding = _ms(time.perf_counter() - began)
     found = find_documents(
         read.wordings, search_filter, plan=settings.build_plan(), index=settings.index, semantic=settings.semantic

@@ -190,3 +190,16 @@ def test_runs_say_what_they_were_measured_on(reviewer_client: Client) -> None:
     LabRun.objects.filter(pk=first.pk).update(file_digest="0" * 64)  # the same name, another content
     compared = reviewer_client.get(reverse("lab_runs_compare"), {"run": [first.pk, second.pk]}).content.decode()
     assert "不能直接相比" in compared
+
+
+def test_run_says_what_failed_half_way(reviewer_client: Client) -> None:
+    run = finish(reviewer_client)
+    figures = {name: {**run.figures[name], "notices": notices} for name, notices in _NOTICES.items()}
+    LabRun.objects.filter(pk=run.pk).update(figures={**run.figures, **figures})
+
+    page = fetch(reviewer_client, "lab_run", run.pk)
+
+    assert "语义召回不可用，只按字词检索（7 个问题）" in page
+
+
+_NOTICES = {"measured": {"semantic_unavailable": 7}, "baseline": {"semantic_unavailable": 3}}
