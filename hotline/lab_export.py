@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from django.http import HttpResponse
+
 from hotline import labels
 from hotline.lab_pages import title_documents
 from hotline.models import LabRow, LabRun
-from kb.tables import write_table
+from kb.web import send_table
 
 NAMES = {"csv": "CSV", "xlsx": "XLSX"}
 _QUESTION = ("序号", "问题", "正确政策", "找不到的答案", "变化")
@@ -18,12 +20,12 @@ HEADER = (*_QUESTION, *_ORDER, *_FIGURES, *_REVIEW)
 PART = 500
 
 
-def export_rows(run: LabRun, format_name: str, *, departments: tuple[str, ...] | None = None) -> bytes:
+def send_run(run: LabRun, format_name: str, *, departments: tuple[str, ...] | None = None) -> HttpResponse:
     """`format_name`: one of NAMES. Titles as far as the departments may read them.
 
     What a spreadsheet would take for a formula is marked as text.
     """
-    return write_table(format_name, HEADER, _list_cells(run, departments))
+    return send_table(format_name, f"lab-run-{run.pk}", HEADER, _list_cells(run, departments))
 
 
 def _list_cells(run: LabRun, departments: tuple[str, ...] | None) -> Iterator[Sequence[object]]:

@@ -20,8 +20,8 @@ from kb.errors import KnowledgeError
 from kb.models import DictionaryDraft, DictionaryEntry, DictionaryRelease
 from kb.parsing import ParseLimits
 from kb.services import dictionaries, dictionary_drafts
-from kb.tables import CONTENT_TYPES, read_table, write_table
-from kb.web import guarded_view, is_htmx, paginate, read_file, read_ids
+from kb.tables import read_table
+from kb.web import guarded_view, is_htmx, paginate, read_file, read_ids, send_table
 
 TRAY = "dictionary_drafts"  # the desk's page: it asks the golden questions, which this application does not know
 DRAFTED = "已存为草稿，试用并生效后才起作用。"
@@ -165,10 +165,8 @@ def export_entries(request: HttpRequest) -> HttpResponse:
     """What the list shows, all pages of it."""
     format_name = "xlsx" if request.GET.get("format") == "xlsx" else "csv"
     entries = selectors.list_entries(**_chosen(EntryFilterForm(request.GET)))
-    data = write_table(format_name, HEADER, list_entry_rows(selectors.list_values(entries)))
-    response = HttpResponse(data, content_type=CONTENT_TYPES[format_name])
-    response["Content-Disposition"] = f'attachment; filename="dictionaries-{timezone.localdate():%Y%m%d}.{format_name}"'
-    return response
+    rows = list_entry_rows(selectors.list_values(entries))
+    return send_table(format_name, f"dictionaries-{timezone.localdate():%Y%m%d}", HEADER, rows)
 
 
 @require_GET

@@ -20,6 +20,7 @@ CONTENT_TYPES = {
     "csv": "text/csv; charset=utf-8",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
+LONGEST_TITLE = 31  # of a sheet, in Excel
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
@@ -37,11 +38,13 @@ def read_table(name: str, data: bytes, *, limits: ParseLimits | None = None) -> 
     return [[unguard(cell_text(cell)) for cell in row] for row in rows]
 
 
-def write_table(format_name: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
-    """`format_name` is csv (with the mark by which Excel knows UTF-8) or xlsx."""
+def write_table(
+    format_name: str, header: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "table"
+) -> bytes:
+    """`format_name` is csv (with the mark by which Excel knows UTF-8) or xlsx, whose sheet has the title."""
     guarded = ([guard(cell) for cell in row] for row in [list(header), *rows])
     if format_name == "xlsx":
-        return _write_xlsx(guarded)
+        return _write_xlsx(guarded, title)
     text = StringIO(newline="")
     csv.writer(text).writerows(guarded)
     return text.getvalue().encode("utf-8-sig")
@@ -72,9 +75,9 @@ def _read(source: Source) -> Iterable[Sequence[object]]:
     return next((rows for _, rows in sheets if rows), [])
 
 
-def _write_xlsx(rows: Iterable[Sequence[object]]) -> bytes:
+def _write_xlsx(rows: Iterable[Sequence[object]], title: str) -> bytes:
     book = Workbook(write_only=True)
-    sheet = book.create_sheet("词典")
+    sheet = book.create_sheet(title[:LONGEST_TITLE])
     for row in rows:
         sheet.append(list(row))
     data = BytesIO()

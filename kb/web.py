@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from typing import Any
 
@@ -17,6 +17,7 @@ from django.shortcuts import render
 from django_htmx.http import HttpResponseClientRedirect, reswap, retarget
 
 from kb.errors import KnowledgeError, UploadTooLarge
+from kb.tables import CONTENT_TYPES, write_table
 
 PAGE_SIZE = 20
 View = Callable[..., HttpResponse]
@@ -80,3 +81,11 @@ def _ask_to_sign_in(request: HttpRequest) -> HttpResponse:
         here = request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]
         return HttpResponseClientRedirect(redirect_to_login(here).url)
     return redirect_to_login(request.get_full_path())
+
+
+def send_table(format_name: str, stem: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> HttpResponse:
+    """A table to save as `stem`.csv or .xlsx, whose sheet is named so too."""
+    data = write_table(format_name, header, rows, title=stem)
+    response = HttpResponse(data, content_type=CONTENT_TYPES[format_name])
+    response["Content-Disposition"] = f'attachment; filename="{stem}.{format_name}"'
+    return response

@@ -24,7 +24,7 @@ from hotline.api.views import PROBLEMS, caller_key, caller_person
 from hotline.errors import DeskError
 from hotline.instructions import list_instructions
 from hotline.lab_columns import build_columns
-from hotline.lab_export import NAMES, export_rows
+from hotline.lab_export import NAMES, send_run
 from hotline.lab_pages import are_same_questions, find_comparable_runs, list_rows, name_differing_conditions
 from hotline.live_settings import get_live_settings
 from hotline.models import LabRow, LabRun
@@ -32,7 +32,6 @@ from hotline.retrieval_settings import RetrievalSettings
 from hotline.services import lab_runs
 from hotline.services.lookups import readable_departments
 from hotline.trials import run_trial
-from kb.tables import CONTENT_TYPES
 from kb.web import read_file
 
 FIRST_STAGE = RetrievalSettings(reranker="none")
@@ -180,7 +179,4 @@ class ExportView(APIView):
         if format_name not in NAMES:
             raise DeskError("只能导出 csv 或 xlsx。", code="unknown_format")
         departments = readable_departments(caller_person(request), caller_key(request))
-        table = export_rows(run, format_name, departments=departments)
-        response = HttpResponse(table, content_type=CONTENT_TYPES[format_name])
-        response["Content-Disposition"] = f'attachment; filename="lab-run-{run.pk}.{format_name}"'
-        return response
+        return send_run(run, format_name, departments=departments)

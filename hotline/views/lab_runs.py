@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from hotline import lab_pages
 from hotline.errors import DeskError
 from hotline.forms import first_error
-from hotline.lab_export import NAMES, export_rows
+from hotline.lab_export import NAMES, send_run
 from hotline.lab_forms import RowsForm, RunForm, SettingsForm
 from hotline.live_settings import get_live_settings
 from hotline.models import LabRun
@@ -22,7 +22,6 @@ from hotline.services import lab_runs
 from hotline.services.lookups import readable_departments
 from hotline.views.base import USE_LABORATORY, desk_view
 from hotline.views.lab import offer_side
-from kb.tables import CONTENT_TYPES
 from kb.web import is_htmx, paginate, read_file
 
 
@@ -86,10 +85,7 @@ def resume_run(request: HttpRequest, pk: int) -> HttpResponse:
 def export_run(request: HttpRequest, pk: int, suffix: str) -> HttpResponse:
     """All questions as CSV or XLSX."""
     run = get_object_or_404(LabRun, pk=pk)
-    table = export_rows(run, suffix, departments=readable_departments(request.user))
-    response = HttpResponse(table, content_type=CONTENT_TYPES[suffix])
-    response["Content-Disposition"] = f'attachment; filename="lab-run-{run.pk}.{suffix}"'
-    return response
+    return send_run(run, suffix, departments=readable_departments(request.user))
 
 
 @require_GET
