@@ -228,6 +228,11 @@ def _rank(reranker: Reranker, lookups: Sequence[Lookup], candidates: dict[int, l
     except RerankerError:
         logger.exception("%s lookups stay in first-stage order", len(fit))
         return {}
+    except Exception:
+        logger.exception("the reranker failed unforeseen on %s lookups", len(fit))
+        # What is wrong with one must not take the others from it.
+        alone = [_rank(reranker, [lookup], candidates) for lookup in fit] if len(fit) > 1 else []
+        return {pk: ranking for own in alone for pk, ranking in own.items()}
     return {lookup.pk: ranking for lookup, ranking in zip(fit, rankings, strict=True)}
 
 

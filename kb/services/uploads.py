@@ -63,8 +63,7 @@ def parse_upload(*, upload_id: int) -> Upload:
         with upload.file.open("rb") as file:
             parsed = parse_file(upload.name, file.read(), limits=ParseLimits(max_bytes=_max_bytes()))
         with transaction.atomic():
-            # A file that took longer than its lease has gone to another worker, which stores it.
-            if not Upload.objects.select_for_update().filter(pk=upload.pk, attempts=upload.attempts).exists():
+            if not _is_mine(upload):
                 return Upload.objects.get(pk=upload_id)
             for document in parsed.documents:
                 store_draft(upload=upload, document=document)
@@ -74,7 +73,7 @@ def parse_upload(*, upload_id: int) -> Upload:
     except Exception:
         _release(upload)
         raise
-    return upload
+    return Upload.objects.get(pk=upload_id)
 
 
 def retry_upload(*, upload: Upload, by: AbstractBaseUser | None) -> Upload:
@@ -129,7 +128,17 @@ def _give_up(upload: Upload) -> None:
     _finish(upload, Upload.State.REFUSED, error_code="parser_failed", error="解析时出错，文件已保留；请联系管理员。")
 
 
+def _is_mine(upload: Upload) -> bool:
+    """Not where it took longer than its lease and another worker has it: what that one finds is what counts."""
+    mine = Upload.objects.select_for_update().filter(pk=upload.pk, attempts=upload.attempts)
+    return mine.filter(state=Upload.State.PARSING).exists()
+
+
+@transaction.atomic
 def _finish(upload: Upload, state: Upload.State, **fields: object) -> None:
+    """Nothing where it is another's by now."""
+    if not _is_mine(upload):
+        return
     for name, value in fields.items():
         setattr(upload, name, value)
     upload.state = state

@@ -138,6 +138,20 @@ def test_lookup_that_kills_workers_is_finished_without_reranker(policies: Polici
     assert reranker.requests == []
 
 
+def test_lookup_that_breaks_the_reranker_leaves_it_to_the_others(policies: Policies, reranker: FakeReranker) -> None:
+    def score(query: str, candidate: Candidate) -> float:
+        if "停水" in query:
+            raise ZeroDivisionError
+        return 5.0 if "物业" in candidate.title else 0.0
+
+    reranker.score = score
+    bad, good = ask("云岚市停水"), ask()
+    rerank_waiting_lookups()
+
+    assert Lookup.objects.get(pk=bad.pk).reasons == ["reranker_unavailable"]
+    assert Lookup.objects.get(pk=good.pk).gap == 5.0
+
+
 def test_trouble_with_one_lookup_leaves_the_others(
     policies: Policies, reranker: FakeReranker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

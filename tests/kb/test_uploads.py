@@ -13,7 +13,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from kb import tasks
 from kb.errors import KnowledgeError, UploadTooLarge
 from kb.models import DocumentVersion, Upload
-from kb.parsing import ParsedFile, ParseLimits, parse_file
+from kb.parsing import ParsedFile, ParseLimits, ParseRefused, parse_file
 from kb.services import uploads
 from kb.services.imports import import_paths
 from kb.services.uploads import parse_upload, register_upload, retry_upload, waiting_uploads
@@ -187,6 +187,21 @@ def test_upload_of_a_killed_worker_is_picked_up_after_its_lease() -> None:
     Upload.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
     assert waiting_uploads() == [upload.pk]
     assert parse_upload(upload_id=upload.pk).state == "parsed"
+
+
+def test_late_worker_does_not_refuse_what_another_has_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    upload, parse_file = register(), uploads.parse_file
+
+    def refuse_late(*_: object, **__: object) -> None:
+        monkeypatch.setattr(uploads, "parse_file", parse_file)
+        Upload.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+        assert parse_upload(upload_id=upload.pk).state == "parsed"
+        raise ParseRefused("timeout", "转换超时。")
+
+    monkeypatch.setattr(uploads, "parse_file", refuse_late)
+
+    assert parse_upload(upload_id=upload.pk).state == "parsed"
+    assert DocumentVersion.objects.count() == 1
 
 
 def test_upload_that_keeps_killing_its_worker_is_refused() -> None:

@@ -21,15 +21,16 @@ REDIS_DATABASE = "11"
 @pytest.fixture(params=["embedded", pytest.param("production", marks=pytest.mark.service)])
 def stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stack]:
     """Migrated and empty; no process runs yet."""
-    yield from _run(request.getfixturevalue(f"{request.param}_env"), tmp_path)
+    yield from run_stack(request.getfixturevalue(f"{request.param}_env"), tmp_path)
 
 
 @pytest.fixture
 def production(production_env: dict[str, str], tmp_path: Path) -> Iterator[Stack]:
-    yield from _run(production_env, tmp_path)
+    yield from run_stack(production_env, tmp_path)
 
 
-def _run(env: dict[str, str], folder: Path) -> Iterator[Stack]:
+def run_stack(env: dict[str, str], folder: Path) -> Iterator[Stack]:
+    """Migrated and empty; all its processes end with it."""
     stack = Stack(env, folder)
     stack.manage("migrate", "--verbosity", "0")
     try:
