@@ -21,7 +21,6 @@ from hotline.services.tickets import clean_question
 from hotline.understanding import UnderstoodQuestion, Wording, read_question
 from kb.engine import get_search_engine
 from kb.models import DocumentVersion, IndexVersion, Passage
-from kb.rarity import make_rarity
 from kb.retrieval import DocumentHit
 from kb.search.types import SearchFilter
 from kb.selectors import load_passages, load_versions
@@ -81,29 +80,18 @@ def start_lookup(
     wanted = filters if isinstance(filters, Filters) else Filters.from_json(filters or {})
     as_of = as_of or timezone.localdate()
     live = get_live_settings()
+    region = ticket.region if ticket else ""
     read = choose_wordings(
-        question,
-        live.rewrites,
-        chosen=variant_texts,
-        without=without,
-        offered=offered,
-        rarity=make_rarity(get_search_engine()),
-        region=ticket.region if ticket else "",
+        question, live.rewrites, chosen=variant_texts, without=without, offered=offered, region=region
     )
     understanding = round(1000 * (time.perf_counter() - began), 1)
     search_filter = build_search_filter(wanted, as_of, departments=readable_departments(by, api_key))
     found = find_documents(read.wordings, search_filter, plan=live.build_plan(), semantic=live.semantic)
-    lookup = Lookup(
-        ticket=ticket,
-        question=question,
-        instruction=instruction or live.instruction or (ticket.category if ticket else ""),
-        as_of=as_of,
-        filters=wanted.to_json(),
-        asked_by=by,
-        milliseconds={"understanding": understanding, **found.milliseconds},
-        without=list(without),
-        rewrites_chosen=variant_texts is not None,
-    )
+    lookup = Lookup(ticket=ticket, question=question, as_of=as_of, asked_by=by, without=list(without))
+    lookup.filters = wanted.to_json()
+    lookup.instruction = instruction or live.instruction or (ticket.category if ticket else "")
+    lookup.rewrites_chosen = variant_texts is not None
+    lookup.milliseconds = {"understanding": understanding, **found.milliseconds}
     _store(lookup, read, found)
     return lookup
 
