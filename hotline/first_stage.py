@@ -13,6 +13,7 @@ from hotline.semantic_recall import SemanticRecall, recall_by_meaning
 from hotline.understanding import UnderstoodQuestion, Wording, mark_searched, read_question
 from kb.engine import get_search_engine
 from kb.query_understanding import Rarity, Rules
+from kb.rarity import make_rarity
 from kb.retrieval import DEFAULT_PLAN, DocumentHit, FirstStageResult, FusionPlan, Ranked, retrieve
 from kb.search.types import IndexMissing, SearchEngineError, SearchFilter, SearchReader
 
@@ -43,15 +44,17 @@ def choose_wordings(
     offered: Sequence[Wording] = (),
     rules: Rules | None = None,
     rarity: Rarity | None = None,
+    index: str = "",
     region: str = "",
 ) -> UnderstoodQuestion:
     """The question understood, its wordings marked with what shall be searched.
 
     `chosen`: the rewrites that somebody switched on. Where nobody chose (None), `rewrites` decides: default (those
     that help, where the first search is weak), none, or always (all). `without`: keys of steps that are not made.
-    `offered`: rewrites beside those by rules. `rules` None: the live ones. `rarity`: of the
-    index that will be searched. `region`: the ticket's, which counts where the question names no place.
+    `offered`: rewrites beside those by rules. `rules` None: the live ones. `rarity` None: that
+    of `index`, or of the live one. `region`: the ticket's, which counts where the question names no place.
     """
+    rarity = rarity or make_rarity(get_search_engine(), index or None)
     if chosen is None and rewrites == "none":
         chosen = ()
     read = read_question(question, chosen=chosen, without=without, rules=rules, rarity=rarity, region=region)
