@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hotline.candidates import build_candidate
+from hotline.candidates import build_candidate, list_place_features
 from kb.models import DocumentVersion, Passage
 from kb.query_understanding import NamedPlace, Rules
 from kb.retrieval import DocumentHit
@@ -57,9 +57,9 @@ class CandidateSource:
             document_number=version.document_number,
             passages=[passage.searchable_text for passage in found if passage],
             # Rounded as a stored lookup's are: equal settings then give equal scores.
-            features={name: round(value, 6) for name, value in hit.features.items()},
+            features={
+                **{name: round(value, 6) for name, value in hit.features.items()},
+                **list_place_features(asked_places, title=version.title, region=version.region, rules=rules),
+            },
             document_text=version.text,
-            region=version.region,
-            asked_places=asked_places,
-            rules=rules,
         )

@@ -18,13 +18,10 @@ def build_candidate(
     passages: Sequence[str],
     features: Mapping[str, float],
     document_text: str,
-    rules: Rules,
-    region: str = "",
-    asked_places: Sequence[NamedPlace] = (),
 ) -> Candidate:
-    """`asked_places`: those that the question names; by `region` and title the policy is one of a place of `rules`.
+    """`passages`: the document's best, best first, as they are searched (with a repeated table header).
 
-    `passages`: the document's best, best first, as they are searched (with a repeated table header).
+    `features`: the first stage's, and those of `list_place_features`.
     """
     return Candidate(
         id=candidate_id,
@@ -32,10 +29,13 @@ def build_candidate(
         text=passages[0] if passages else "",
         document_number=document_number,
         passages=tuple(passages),
-        features={**features, **_prefer(asked_places, f"{region}\n{title}", rules)},
+        features=features,
         document_text=document_text,
     )
 
 
-def _prefer(asked: Sequence[NamedPlace], text: str, rules: Rules) -> Mapping[str, float]:
-    return prefer_places(asked, find_named_places(text, rules)) if asked else {}
+def list_place_features(
+    asked: Sequence[NamedPlace], *, title: str, region: str = "", rules: Rules
+) -> Mapping[str, float]:
+    """How a policy's places, which its region and title name, stand to those asked for; none where none are."""
+    return prefer_places(asked, find_named_places(f"{region}\n{title}", rules)) if asked else {}

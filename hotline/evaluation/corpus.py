@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hotline.candidates import build_candidate
+from hotline.candidates import build_candidate, list_place_features
 from hotline.evaluation.data import Document
 from kb.passages import split_passages
 from kb.query_understanding import NamedPlace, Rules
@@ -38,10 +38,8 @@ class Corpus:
             title=document.title,
             document_number=document.document_number,
             passages=[self.passages[passage.passage_id - 1] for passage in hit.passages],
-            features=hit.features,
+            features={**hit.features, **list_place_features(asked_places, title=document.title, rules=rules)},
             document_text=document.content,
-            asked_places=asked_places,
-            rules=rules,
         )
 
 

@@ -13,14 +13,17 @@ from django.db import transaction
 from django.utils import timezone
 
 from hotline import tasks
+from hotline.candidates import list_place_features
 from hotline.first_stage import FoundDocuments, choose_wordings, find_documents
 from hotline.highlighting import highlight
 from hotline.live_settings import get_live_settings
 from hotline.models import APIKey, Lookup, QueryVariant, Result, ResultPassage, SecondaryReview, Ticket, User
 from hotline.services.tickets import clean_question
-from hotline.understanding import UnderstoodQuestion, Wording, read_question
+from hotline.understanding import UnderstoodQuestion, Wording, list_place_names, read_question
 from kb.engine import get_search_engine
+from kb.live_dictionaries import get_live_rules
 from kb.models import DocumentVersion, IndexVersion, Passage
+from kb.query_understanding import NamedPlace, Rules, name_places
 from kb.retrieval import DocumentHit
 from kb.search.types import SearchFilter
 from kb.selectors import load_passages, load_versions
@@ -183,6 +186,8 @@ def _store(lookup: Lookup, read: UnderstoodQuestion, found: FoundDocuments) -> N
 
 def _store_candidates(lookup: Lookup, question: str, documents: Sequence[DocumentHit]) -> None:
     """A version or passage that left the database since it was indexed is left out."""
+    rules = get_live_rules()
+    asked = name_places(list_place_names(lookup.steps), rules)
     versions = load_versions(hit.version_id for hit in documents)
     passages = load_passages(item.passage_id for hit in documents for item in hit.passages)
     kept = [hit for hit in documents if hit.version_id in versions and hit.passages[0].passage_id in passages]
@@ -193,7 +198,7 @@ def _store_candidates(lookup: Lookup, question: str, documents: Sequence[Documen
             first_stage_rank=rank,
             first_stage_score=hit.score,
             rank=rank,
-            features={name: round(value, 6) for name, value in hit.features.items()},
+            features=_list_features(hit, versions[hit.version_id], asked, rules),
         )
         for rank, hit in enumerate(kept, start=1)
     )
@@ -202,6 +207,14 @@ def _store_candidates(lookup: Lookup, question: str, documents: Sequence[Documen
         for result, hit in zip(results, kept, strict=True)
         for row in _make_passage_rows(question, result, hit, passages, versions[hit.version_id])
     )
+
+
+def _list_features(
+    hit: DocumentHit, version: DocumentVersion, asked: Sequence[NamedPlace], rules: Rules
+) -> dict[str, float]:
+    """Kept with the result, so that what is learned later rests on what was scored, whatever the dictionaries then."""
+    places = list_place_features(asked, title=version.title, region=version.region, rules=rules)
+    return {**{name: round(value, 6) for name, value in hit.features.items()}, **places}
 
 
 def _make_passage_rows(

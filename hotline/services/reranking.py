@@ -28,9 +28,6 @@ from hotline.rerankers import get_reranker, make_lexical_reranker
 from hotline.review_policy import QUALITY_SAMPLE, is_sampled, judge_lookup
 from hotline.services.lookups import highlight_passage
 from hotline.services.machine_checks import release_stale_checks, settle_doubts
-from hotline.understanding import list_place_names
-from kb.live_dictionaries import get_live_rules
-from kb.query_understanding import name_places
 from reranking.score_gap import Decision
 from reranking.types import Candidate, Ranking, RankingRequest, Reranker, RerankerError
 
@@ -131,8 +128,6 @@ def _renew_leases(lookups: Sequence[Lookup], holder: str) -> None:
 def load_candidates(lookups: Sequence[Lookup]) -> dict[int, list[Candidate]]:
     """Lookup id to its candidates in first-stage order; a candidate's id is its result's."""
     found: dict[int, list[Candidate]] = {lookup.pk: [] for lookup in lookups}
-    rules = get_live_rules()
-    asked = {lookup.pk: name_places(list_place_names(lookup.steps), rules) for lookup in lookups}
     results = Result.objects.filter(lookup__in=lookups).order_by("lookup_id", "first_stage_rank")
     for result in results.select_related("version").prefetch_related("passages__passage"):
         found[result.lookup_id].append(
@@ -143,9 +138,6 @@ def load_candidates(lookups: Sequence[Lookup]) -> dict[int, list[Candidate]]:
                 passages=[row.passage.searchable_text for row in result.passages.all()],
                 features=result.features,
                 document_text=result.version.text,
-                region=result.version.region,
-                asked_places=asked[result.lookup_id],
-                rules=rules,
             )
         )
     return found

@@ -12,11 +12,14 @@ from hotline import tasks
 from hotline.errors import EmptyQuestion, QuestionTooLong, SearchUnavailable
 from hotline.models import Lookup, User
 from hotline.services.lookups import readable_departments, start_lookup
+from hotline.services.reranking import load_candidates
 from hotline.services.tickets import QUESTION_LIMIT, open_ticket
 from hotline.understanding import FUSED_KINDS
 from kb import indexing
+from kb.live_dictionaries import forget_live_rules
 from kb.models import Department, DocumentVersion, Passage
 from kb.services.versions import correct_metadata, repeal_version
+from tests.dictionaries import release_few
 
 pytestmark = pytest.mark.django_db
 Policies = dict[str, DocumentVersion]
@@ -169,3 +172,13 @@ def test_rewrites_that_the_agent_switched_off_are_not_searched(policies: Policie
     lookup = start_lookup(question="公租房漏水了房东踢皮球咋整", by=None, variant_texts=[])
 
     assert [variant.ordinal for variant in lookup.variants.all() if variant.is_used] == [0]
+
+
+def test_place_of_the_question_is_kept_with_the_results(policies: Policies, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker that reranks and what is learned later need no gazetteer: it may have changed by then."""
+    lookup = start_lookup(question="云岚市漏水", by=None)
+    release_few(monkeypatch)
+    forget_live_rules()
+
+    assert {result.features["place_same"] for result in lookup.results.all()} == {1.0}
+    assert {candidate.features["place_same"] for candidate in load_candidates([lookup])[lookup.pk]} == {1.0}
