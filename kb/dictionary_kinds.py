@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from kb.models.dictionaries import SEVERAL_A_TEXT_KINDS, EntryFields
 from kb.parsing.cleaning import clean_line
 from kb.query_understanding.rules import (
     Filler,
@@ -41,8 +42,14 @@ class EntryValues(NamedTuple):
 
     @property
     def key(self) -> str:
-        """What there is once: a word of a dictionary, or a word with one of its synonyms."""
-        return f"{self.kind}:{self.text}" + (f":{self.other}" if self.kind == "synonym" else "")
+        """`identity` as text."""
+        return ":".join(self.identity.values())
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What there is once: a word of a dictionary, a word with one of its synonyms, a place in another."""
+        once = {"kind": self.kind, "text": self.text}
+        return {**once, "other": self.other} if self.kind in SEVERAL_A_TEXT_KINDS else once
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,6 @@ class Kind:
     """`columns`: which values it has besides the word, under which names. `choices` are those of the label."""
 
     key: str
-    name: str
     hint: str
     columns: Mapping[str, str]
     make_row: Callable[[EntryValues], Row | None]
@@ -58,6 +64,10 @@ class Kind:
     choices: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     is_segmented: bool = False
+
+    @property
+    def name(self) -> str:
+        return EntryFields.Kind(self.key).label
 
     def label_of(self, value: str) -> str:
         return self.choices.get(value, value)
@@ -73,7 +83,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         for kind in (
             Kind(
                 "synonym",
-                "同义词",
                 "后一种说法可以代替前一种；权重大的优先，低于 0.5 的不用于改写",
                 {"text": "说法", "other": "另一种说法", "weight": "权重", "both": "双向"},
                 lambda entry: Synonym(entry.text, entry.other, entry.weight, entry.both),
@@ -82,7 +91,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             ),
             Kind(
                 "abbreviation",
-                "简称",
                 "补成全称",
                 {"text": "简称", "other": "全称"},
                 _reword,
@@ -91,7 +99,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             ),
             Kind(
                 "spoken",
-                "口语",
                 "改为规范用语，不得改变否定与数字",
                 {"text": "口语", "other": "规范用语"},
                 _reword,
@@ -100,7 +107,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             ),
             Kind(
                 "question_form",
-                "问法",
                 "改为政策里的句式",
                 {"text": "问法", "other": "政策句式"},
                 _reword,
@@ -109,7 +115,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             ),
             Kind(
                 "filler",
-                "赘词",
                 "净化时去掉的客套话与语气词，按位置",
                 {"text": "赘词", "label": "位置"},
                 lambda entry: Filler(entry.text, entry.label),
@@ -119,7 +124,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             ),
             Kind(
                 "subject",
-                "主体",
                 "问题提到这件事时，补上责任主体；多个用、隔开",
                 {"text": "事项", "other": "主体"},
                 lambda entry: Subject(entry.text, entry.other),
@@ -128,7 +132,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             ),
             Kind(
                 "place",
-                "地名",
                 "级别与上级，使某区的问题先看该区及其上级的政策",
                 {"text": "地名", "label": "级别", "other": "上级"},
                 lambda entry: Place(entry.text, entry.label, entry.other),
@@ -138,7 +141,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             ),
             Kind(
                 "term",
-                "领域词",
                 "分词时不拆开，并纠正同音错字；生效后在后台重建索引",
                 {"text": "词", "label": "类别", "frequency": "词频"},
                 lambda entry: KnownTerm(entry.text, entry.label),
@@ -147,7 +149,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             ),
             Kind(
                 "common_word",
-                "常用词",
                 "纠正同音错字时认得的词，不影响分词",
                 {"text": "词", "label": "类别"},
                 lambda entry: KnownTerm(entry.text, entry.label),
@@ -155,7 +156,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             ),
             Kind(
                 "question_word",
-                "疑问词",
                 "只表示在提问的词，另出一组不含它们的词元；生效后在后台重建索引",
                 {"text": "词"},
                 lambda entry: None,

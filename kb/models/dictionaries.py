@@ -48,7 +48,9 @@ class EntryFields(models.Model):
 
 
 VALUE_FIELDS = ("kind", "text", "other", "label", "weight", "both", "frequency")
-SEVERAL_A_TEXT = Q(kind=EntryFields.Kind.SYNONYM)  # a word may have several synonyms, and one of everything else
+# A word may have several synonyms, and districts of several cities share a name; of everything else there is one.
+SEVERAL_A_TEXT_KINDS = (EntryFields.Kind.SYNONYM, EntryFields.Kind.PLACE)
+SEVERAL_A_TEXT = Q(kind__in=SEVERAL_A_TEXT_KINDS)
 
 
 class DictionaryEntry(EntryFields):
@@ -70,9 +72,9 @@ class DictionaryEntry(EntryFields):
         verbose_name = verbose_name_plural = "词条"
         ordering = ["kind", "id"]
         constraints = [
-            models.UniqueConstraint(fields=["kind", "text"], condition=~SEVERAL_A_TEXT, name="one_entry_a_text"),
+            models.UniqueConstraint(fields=["kind", "text"], condition=~SEVERAL_A_TEXT, name="one_entry_a_word"),
             models.UniqueConstraint(
-                fields=["kind", "text", "other"], condition=SEVERAL_A_TEXT, name="one_entry_a_synonym"
+                fields=["kind", "text", "other"], condition=SEVERAL_A_TEXT, name="one_entry_a_pair"
             ),
         ]
         indexes = [models.Index(fields=["is_live", "kind", "id"])]
@@ -107,10 +109,10 @@ class DictionaryDraft(EntryFields):
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["kind", "text"], condition=Q(entry=None) & ~SEVERAL_A_TEXT, name="one_draft_a_text"
+                fields=["kind", "text"], condition=Q(entry=None) & ~SEVERAL_A_TEXT, name="one_draft_a_word"
             ),
             models.UniqueConstraint(
-                fields=["kind", "text", "other"], condition=Q(entry=None) & SEVERAL_A_TEXT, name="one_draft_a_synonym"
+                fields=["kind", "text", "other"], condition=Q(entry=None) & SEVERAL_A_TEXT, name="one_draft_a_pair"
             ),
         ]
 

@@ -1,7 +1,7 @@
 """Whose policies a question prefers: those of the place that it names, then those of the places above it."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from kb.query_understanding.rules import Match, Rules
@@ -35,8 +35,9 @@ def find_named_places(text: str, rules: Rules) -> tuple[NamedPlace, ...]:
 
 
 def name_places(names: Iterable[str], rules: Rules) -> tuple[NamedPlace, ...]:
-    """Each once, with the places above it."""
-    return tuple(NamedPlace(_bare(name), frozenset(map(_bare, climb(name, rules)))) for name in dict.fromkeys(names))
+    """Each once, with the places above it, which the other names may decide."""
+    every = list(dict.fromkeys(names))
+    return tuple(NamedPlace(_bare(name), frozenset(map(_bare, climb(name, rules, beside=every)))) for name in every)
 
 
 def prefer_places(asked: Sequence[NamedPlace], named: Sequence[NamedPlace]) -> Mapping[str, float]:
@@ -46,10 +47,11 @@ def prefer_places(asked: Sequence[NamedPlace], named: Sequence[NamedPlace]) -> M
     """
     if not asked or not named:
         return {}
+    is_same = any(_are_one(one, other) for one in asked for other in named)
     asked_names, named_names = {place.name for place in asked}, {place.name for place in named}
     asked_above = frozenset().union(*(place.above for place in asked))
     named_above = frozenset().union(*(place.above for place in named))
-    if asked_names & named_names:
+    if is_same:
         return {"place_same": 1.0}
     if named_names & asked_above:
         return {"place_above": 1.0}
@@ -60,11 +62,27 @@ def _bare(name: str) -> str:
     return _SUFFIX.sub("", name)
 
 
-def climb(name: str, rules: Rules) -> list[str]:
-    """The places above, however the rows refer to each other."""
+def climb(name: str, rules: Rules, *, beside: Collection[str] = ()) -> list[str]:
+    """The places above, however the rows refer to each other.
+
+    Of a name that several places bear, those above the one whose superior is named `beside` it; else none.
+    """
     above: list[str] = []
-    place = rules.place_of.get(name)
-    while place and place.parent and place.parent not in above:
-        above.append(place.parent)
-        place = rules.place_of.get(place.parent)
+    parent = _find_parent(name, rules, beside)
+    while parent and parent not in above:
+        above.append(parent)
+        parent = _find_parent(parent, rules, beside)
     return above
+
+
+def _find_parent(name: str, rules: Rules, beside: Collection[str]) -> str:
+    parents = rules.parents_of.get(name, ())
+    if len(parents) > 1:
+        named = set(map(_bare, beside))
+        parents = tuple(parent for parent in parents if named & set(map(_bare, (parent, *climb(parent, rules)))))
+    return parents[0] if len(parents) == 1 else ""
+
+
+def _are_one(one: NamedPlace, other: NamedPlace) -> bool:
+    """Districts of one name in two cities are not; where a city is not known, they may be."""
+    return one.name == other.name and not (one.above and other.above and one.above.isdisjoint(other.above))

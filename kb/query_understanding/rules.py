@@ -181,6 +181,14 @@ class Rules:
         return {place.name: place for place in self.places}
 
     @cached_property
+    def parents_of(self) -> Mapping[str, tuple[str, ...]]:
+        """Each place's superior; several where several places bear the name."""
+        found: dict[str, dict[str, None]] = {}
+        for place in self.places:
+            found.setdefault(place.name, {}).update({place.parent: None} if place.parent else {})
+        return {name: tuple(parents) for name, parents in found.items()}
+
+    @cached_property
     def place_matcher(self) -> Matcher:
         return Matcher(self.place_of)
 

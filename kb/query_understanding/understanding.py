@@ -97,9 +97,11 @@ def _find_terms(text: str, rules: Rules) -> Iterator[FoundTerm]:
 
 
 def _find_place_names(text: str, rules: Rules) -> Iterator[PlaceName]:
-    for start, end, word in find_places(text, rules):
+    found = find_places(text, rules)
+    names = {match.word for match in found}
+    for start, end, word in found:
         place = rules.place_of[word]
-        yield PlaceName(word, place.level, tuple(climb(word, rules)), start, end)
+        yield PlaceName(word, place.level, tuple(climb(word, rules, beside=names)), start, end)
 
 
 def _note_places(cleaned: Draft, places: Sequence[PlaceName], region: str, rules: Rules) -> Iterator[Step]:

@@ -213,13 +213,11 @@ def _read_entries() -> Iterator[tuple[int, bool, EntryValues]]:
 
 
 def _find_entry(values: EntryValues) -> DictionaryEntry | None:
-    found = DictionaryEntry.objects.filter(kind=values.kind, text=values.text)
-    return (found.filter(other=values.other) if values.kind == "synonym" else found).first()
+    return DictionaryEntry.objects.filter(**values.identity).first()
 
 
 def _drafts_like(values: EntryValues) -> Any:
-    found = DictionaryDraft.objects.filter(kind=values.kind, text=values.text)
-    return found.filter(other=values.other) if values.kind == "synonym" else found
+    return DictionaryDraft.objects.filter(**values.identity)
 
 
 def _put_draft(

@@ -324,3 +324,15 @@ def test_words_that_come_while_an_index_is_built_get_one_of_their_own(
     assert not IndexVersion.objects.filter(state="building").exists()
     assert not dictionaries.needs_rebuild()
     assert len(FEW) == DictionaryEntry.objects.filter(is_builtin=True).count()
+
+
+def test_two_cities_may_each_have_a_district_of_one_name(released: DictionaryRelease, by: User) -> None:
+    for city in ("天津市", "沈阳市"):
+        draft_new_entry(values={"kind": "place", "text": "和平区", "label": "district", "other": city}, by=by)
+    with pytest.raises(EntryKnown):
+        draft_new_entry(values={"kind": "place", "text": "和平区", "label": "district", "other": "沈阳市"}, by=by)
+
+    go_live(by)
+
+    assert load_rules().parents_of["和平区"] == ("天津市", "沈阳市")
+    assert not DictionaryDraft.objects.exists()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
 import pytest
+from openpyxl import load_workbook
 
 from kb.dictionary_files import HEADER, list_entry_rows, read_entry_rows
 from kb.dictionary_kinds import KINDS, EntryValues, build_rules, build_segmentation, clean_values
@@ -16,10 +18,11 @@ from kb.query_understanding.rules import RuleError
 from kb.segmentation import load_default_dictionary
 from kb.services.builtin_dictionaries import read_builtin_entries
 from kb.tables import read_table, write_table
+from kb.web import send_table
 
 
 def test_the_database_knows_the_same_kinds() -> None:
-    assert {kind.key: kind.name for kind in KINDS.values()} == dict(EntryFields.Kind.choices)
+    assert list(KINDS) == list(EntryFields.Kind.values)
 
 
 def test_the_rows_of_the_product_make_the_rules_of_the_files() -> None:
@@ -81,6 +84,13 @@ def test_what_is_exported_is_read_again(format_name: str) -> None:
     assert [clean_values(values) for _, values in rows] == entries
     assert [line for line, _ in rows] == [2, 3, 4, 5]
     assert b",=1+1" not in data
+
+
+def test_a_sheet_has_its_own_title() -> None:
+    response = send_table("xlsx", "golden-questions", ("问题",), [("漏水怎么办",)])
+
+    assert response["Content-Disposition"] == 'attachment; filename="golden-questions.xlsx"'
+    assert load_workbook(BytesIO(response.content)).sheetnames == ["golden-questions"]
 
 
 def test_a_table_in_the_headings_of_one_dictionary_is_read_in_gb18030() -> None:
