@@ -47,7 +47,6 @@ def _list_search(search: dict[str, Any], versions: int) -> Iterator[StatusRow]:
     yield StatusRow("状态", search["detail"], "ok" if search["is_available"] else "danger")
     yield StatusRow("索引", search["index"] or "还没有建立", "ok" if search["index"] else "doubt")
     yield StatusRow("已发布的版本", str(versions))
-    yield StatusRow("段落", str(search["passages"]))
     stale = search["stale_documents"]
     yield StatusRow("等待入索引的政策", str(stale), "doubt" if stale else "ok")
 
