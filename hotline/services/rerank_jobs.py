@@ -140,7 +140,7 @@ def _free(now: datetime) -> Q:
     return Q(state=State.WAITING) | Q(state=State.RERANKING, lease_expires_at__lt=now)
 
 
-def _choose_batch(jobs: Sequence[RerankJob]) -> Sequence[RerankJob]:
+def _choose_batch(jobs: list[RerankJob]) -> list[RerankJob]:
     """Those whose callers gave a deadline, while there are any: they are answered when the whole batch is."""
     return [job for job in jobs if _read_budget(job.request) is not None] or jobs
 
