@@ -130,7 +130,9 @@ def _claim(limit: int) -> list[RerankJob]:
     now = timezone.now()
     can_skip = connection.features.has_select_for_update_skip_locked
     rows = RerankJob.objects.select_for_update(skip_locked=can_skip).filter(_free(now)).order_by("id")
-    jobs = _choose_batch(list(rows[:limit]))
+    # Callers with a deadline first, and apart: a batch is answered when all of it is.
+    comparisons = RerankJob.objects.filter(request__latency_budget=None)
+    jobs = list(rows.exclude(pk__in=comparisons)[:limit]) or list(rows[:limit])
     lease = now + timedelta(seconds=settings.RERANK_LEASE_SECONDS)
     RerankJob.objects.filter(pk__in=[job.pk for job in jobs]).update(state=State.RERANKING, lease_expires_at=lease)
     return jobs
@@ -138,11 +140,6 @@ def _claim(limit: int) -> list[RerankJob]:
 
 def _free(now: datetime) -> Q:
     return Q(state=State.WAITING) | Q(state=State.RERANKING, lease_expires_at__lt=now)
-
-
-def _choose_batch(jobs: list[RerankJob]) -> list[RerankJob]:
-    """Those whose callers gave a deadline, while there are any: they are answered when the whole batch is."""
-    return [job for job in jobs if _read_budget(job.request) is not None] or jobs
 
 
 def _usable_reranker() -> Reranker | None:

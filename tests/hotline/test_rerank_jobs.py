@@ -49,6 +49,6 @@ def test_callers_with_a_deadline_do_not_wait_for_comparisons(reranker: FakeReran
         for query, own in (("比较", {"latency_budget": None}), ("来电", {}), ("又比较", {"latency_budget": None}))
     ]
 
-    assert rerank_jobs.rerank_waiting_jobs() == 1
+    assert rerank_jobs.rerank_waiting_jobs(limit=1) == 1
     assert [RerankJob.objects.get(pk=job.pk).state for job in jobs] == ["waiting", "done", "waiting"]
     assert rerank_jobs.rerank_waiting_jobs() == 2
