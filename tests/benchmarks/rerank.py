@@ -1,6 +1,6 @@
 """Qwen3-Reranker: this engine against the published computation and sentence-transformers, on the same random weights.
 
-    python tests/benchmarks/rerank.py [--json] [--layers N] [--candidates 20] [--parts engine,reference_same_dtype,…]
+    python tests/benchmarks/rerank.py [--json] [--layers N] [--candidates 20] [--device auto] [--parts …]
 
 The model has the true shape and random weights; candidates are passages found for real questions. A peer and the
 engine take turns and medians are compared, so that a busy machine slows both. Only figures of all 28 layers count.
@@ -12,7 +12,6 @@ import argparse
 import gc
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -28,7 +27,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from reranking.cache import MemoryScoreCache
 from reranking.prompts import DEFAULT_INSTRUCTION, PREFIX, SUFFIX, split_prompt
 from reranking.qwen import QwenReranker
+from reranking.qwen_device import choose_device
 from reranking.types import RankingRequest
+from tests.benchmarks.rerank_concurrency import measure_concurrency
 from tests.benchmarks.rerank_inputs import Lookup, load_lookups, make_model, pad_tokens
 from tests.benchmarks.rerank_measures import SHAPES, in_turn, largest_difference, order_kept, product_peak, seconds_of
 from tests.reranking.models import ReferenceReranker
@@ -42,10 +43,12 @@ PARTS = (
     "difference",
     "int8",
     "together",
+    "concurrent",
     "cached",
     "memory",
 )
 BATCH_SIZES = (1, 2, 4, 8)
+CONCURRENT_LOOKUPS, CONCURRENT_CANDIDATES = 20, 50
 VOID_BEYOND = 0.10
 ORDER_MARGIN, INT8_ORDER_MARGIN = 0.2, 0.3
 
@@ -68,9 +71,13 @@ class SwitchableCache:
 class EngineUnderTest:
     """One engine with what a lookup costs it."""
 
-    def __init__(self, folder: Path, dtype: str, *, int8: bool = False, threads: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, dtype: str, *, device: str = "cpu", int8: bool = False, threads: int | None = None
+    ) -> None:
         self.cache = SwitchableCache()
-        self.engine = QwenReranker(str(folder), dtype=dtype, int8=int8, cache=self.cache, threads=threads)
+        self.engine = QwenReranker(
+            str(folder), device=device, dtype=dtype, int8=int8, cache=self.cache, threads=threads
+        )
         self.dtype = self.engine.info.dtype.split("+")[0]
 
     def rank(self, lookups: Sequence[Lookup]) -> list[dict[str, float]]:
@@ -89,7 +96,9 @@ def measure_share(engine: EngineUnderTest, lookup: Lookup, work: float, repeats:
     dtype = getattr(torch, engine.dtype)
     samples = []
     for _ in range(repeats):
-        before, seconds, after = product_peak(dtype), seconds_of(lambda: engine.rank([lookup])), product_peak(dtype)
+        before = product_peak(dtype, engine.engine.info.device)
+        seconds = seconds_of(lambda: engine.rank([lookup]))
+        after = product_peak(dtype, engine.engine.info.device)
         samples.append((abs(after / before - 1) <= VOID_BEYOND, work / seconds / ((before + after) / 2), seconds))
     valid = [sample for sample in samples if sample[0]]
     kept = valid or samples
@@ -108,23 +117,28 @@ class Benchmark:
         self.folder, self.lookups, self.arguments = folder, lookups, arguments
         self.lookup = lookups[0]
         self.pairs = self.lookup.pairs()
-        self.under_test = EngineUnderTest(folder, arguments.dtype, threads=arguments.threads)
+        self.device = str(choose_device(arguments.device))
+        self.under_test = self._engine(arguments.dtype)
         self.under_test.rank([self.lookup.first(2)])  # compiles
         self.report: dict[str, Any] = {
             "candidates": len(self.lookup.candidates),
             "layers": arguments.layers,
             "dtype": self.under_test.dtype,
+            "device": self.device,
             "threads": torch.get_num_threads(),
-            "tokens": self._tokens(),
+            "tokens": self._tokens(self.lookup),
             "seconds": {},
             "speedup": {},
         }
         self.scores = self.under_test.scores(self.lookup)
 
-    def _tokens(self) -> dict[str, int]:
-        encode = self.under_test.engine._scorer._encode
-        lengths = [sum(map(len, encode(list(_pieces(query, document))))) for query, document in self.pairs]
-        shared = sum(map(len, encode(list(_pieces(*self.pairs[0])[:3]))))
+    def _engine(self, dtype: str, *, int8: bool = False) -> EngineUnderTest:
+        return EngineUnderTest(self.folder, dtype, device=self.device, int8=int8, threads=self.arguments.threads)
+
+    def _tokens(self, lookup: Lookup) -> dict[str, int]:
+        encode, pairs = self.under_test.engine._scorer._encode, lookup.pairs()
+        lengths = [sum(map(len, encode(list(_pieces(query, document))))) for query, document in pairs]
+        shared = sum(map(len, encode(list(_pieces(*pairs[0])[:3]))))
         needed = shared + sum(length - shared for length in lengths)
         return {"padded": pad_tokens(lengths), "plain": sum(lengths), "needed": needed}
 
@@ -139,9 +153,10 @@ class Benchmark:
             print(f"# {part}: {json.dumps(self.report)}", file=sys.stderr, flush=True)
         return self.report
 
-    def _work(self) -> float:
+    def _work(self, tokens: int | None = None) -> float:
+        """FLOP of the layers' products for so many tokens (None: the lookup's)."""
         weights = self.arguments.layers * sum(i * o for i, o in SHAPES)
-        return 2.0 * weights * self.report["tokens"]["needed"]
+        return 2.0 * weights * (self.report["tokens"]["needed"] if tokens is None else tokens)
 
     def _against(self, part: str, peer: Callable[[], Sequence[float]]) -> list[float]:
         """Records a peer beside the engine. Returns the peer's scores."""
@@ -156,7 +171,7 @@ class Benchmark:
         return scores
 
     def _reference(self, dtype: str) -> ReferenceReranker:
-        return ReferenceReranker(self.folder, dtype=getattr(torch, dtype))
+        return ReferenceReranker(self.folder, dtype=getattr(torch, dtype), device=self.device)
 
     def run_reference_float32(self) -> None:
         reference = self._reference("float32")
@@ -172,27 +187,30 @@ class Benchmark:
         self._against("reference_same_dtype_best_batch", lambda: reference.score(self.pairs, batch_size=best))
 
     def run_cross_encoder_same_dtype(self) -> None:
-        predict = _cross_encoder(self.folder, self.under_test.dtype, self.pairs)
+        predict = _cross_encoder(self.folder, self.under_test.dtype, self.device, self.pairs)
         scores = self._against("cross_encoder_same_dtype", lambda: predict(32))
         difference = largest_difference(scores, self.scores)
         self.report.setdefault("max_difference", {})["cross_encoder"] = difference
 
     def run_cross_encoder_same_dtype_best_batch(self) -> None:
-        predict = _cross_encoder(self.folder, self.under_test.dtype, self.pairs)
+        predict = _cross_encoder(self.folder, self.under_test.dtype, self.device, self.pairs)
         best = _best_batch(predict)
         self._against("cross_encoder_same_dtype_best_batch", lambda: predict(best))
 
     def run_difference(self) -> None:
         """Against the float32 reference, padded by batches; order against it wherever it is clear."""
         expected = self._reference("float32").score(self.pairs, batch_size=4)
-        exact = EngineUnderTest(self.folder, "float32", threads=self.arguments.threads).scores(self.lookup)
+        exact = self._engine("float32").scores(self.lookup)
         differences = self.report.setdefault("max_difference", {})
         differences["float32"] = largest_difference(expected, exact)
         differences["engine_dtype"] = largest_difference(expected, self.scores)
         self.report["order_kept"], self.report["pairs_judged"] = order_kept(expected, self.scores, ORDER_MARGIN)
 
     def run_int8(self) -> None:
-        other = EngineUnderTest(self.folder, self.under_test.dtype, int8=True, threads=self.arguments.threads)
+        if self.device != "cpu":
+            self.report["int8"] = {"skipped": "int8 is for CPUs"}
+            return
+        other = self._engine(self.under_test.dtype, int8=True)
         scores = other.scores(self.lookup)
         plain, quantised = in_turn(
             lambda: self.under_test.rank([self.lookup]), lambda: other.rank([self.lookup]), self.arguments.repeats
@@ -216,6 +234,17 @@ class Benchmark:
         )
         self.report["together"] = {"per_lookup_ratio": together / apart, "lookups": len(few)}
 
+    def run_concurrent(self) -> None:
+        """50 candidates a lookup, 20 lookups at once: what a GPU is asked for."""
+        if self.device == "cpu":
+            self.report["concurrent"] = {"skipped": "no GPU: on a CPU one lookup keeps all cores busy"}
+            return
+        lookups = load_lookups(self.arguments.evaluation, candidates=CONCURRENT_CANDIDATES, count=CONCURRENT_LOOKUPS)
+        found = measure_concurrency(self.under_test.engine, lookups, rounds=self.arguments.repeats)
+        work = sum(self._work(self._tokens(lookup)["needed"]) for lookup in lookups)
+        peak = product_peak(getattr(torch, self.under_test.dtype), self.device)
+        self.report["concurrent"] = {**found, "gemm_share": work / found["round_seconds"] / peak}
+
     def run_cached(self) -> None:
         self.under_test.cache.on = True
         self.under_test.rank([self.lookup])
@@ -224,17 +253,20 @@ class Benchmark:
         self.report["cached_milliseconds"] = statistics.median(again) * 1000
 
     def run_memory(self) -> None:
-        command = [
-            sys.executable,
-            __file__,
-            "--memory-only",
-            "--memory-documents",
-            str(self.arguments.memory_documents),
-        ]
-        command += ["--memory-tokens", str(self.arguments.memory_tokens), "--dtype", self.under_test.dtype]
-        command += ["--work-folder", str(self.arguments.work_folder)]
+        options = {
+            "--documents": self.arguments.memory_documents,
+            "--tokens": self.arguments.memory_tokens,
+            "--device": self.device,
+            "--dtype": self.under_test.dtype,
+            "--evaluation": self.arguments.evaluation,
+            "--work-folder": self.arguments.work_folder,
+        }
+        command = [sys.executable, str(Path(__file__).with_name("rerank_memory.py"))]
+        command += [text for name, value in options.items() for text in (name, str(value))]
         result = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
-        self.report["peak_memory_gib"] = json.loads(result.stdout.splitlines()[-1])["peak_memory_gib"]
+        found = json.loads(result.stdout.splitlines()[-1])
+        self.report["peak_memory_gib"] = found.pop("peak_memory_gib")
+        self.report["memory"] = found
 
 
 def _pieces(query: str, document: str) -> tuple[str, ...]:
@@ -246,11 +278,13 @@ def _best_batch(score: Callable[[int], Any]) -> int:
     return min(BATCH_SIZES, key=lambda size: seconds_of(lambda: score(size)))
 
 
-def _cross_encoder(folder: Path, dtype: str, pairs: Sequence[tuple[str, str]]) -> Callable[[int], list[float]]:
+def _cross_encoder(
+    folder: Path, dtype: str, device: str, pairs: Sequence[tuple[str, str]]
+) -> Callable[[int], list[float]]:
     """sentence-transformers on the same prompts: its batch size in, log-odds out."""
     from sentence_transformers import CrossEncoder
 
-    model = CrossEncoder(str(folder), device="cpu", model_kwargs={"dtype": getattr(torch, dtype)})
+    model = CrossEncoder(str(folder), device=device, model_kwargs={"dtype": getattr(torch, dtype)})
     inputs = [
         (f"{PREFIX}{piece.head}{piece.query.removesuffix('<Document>:')}", f"<Document>:{piece.document}{SUFFIX}")
         for piece in (split_prompt(DEFAULT_INSTRUCTION, query, document) for query, document in pairs)
@@ -265,31 +299,19 @@ def _cross_encoder(folder: Path, dtype: str, pairs: Sequence[tuple[str, str]]) -
     return predict
 
 
-def measure_memory(arguments: argparse.Namespace) -> float:
-    """GiB beyond the loaded model at the height of a lookup with long documents, at 4 layers."""
-    folder = make_model(arguments.work_folder, layers=4)
-    under_test = EngineUnderTest(folder, arguments.dtype)
-    loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    lookup = load_lookups(arguments.evaluation, candidates=1, count=1)[0]
-    long = lookup.repeated(arguments.memory_documents, characters=int(arguments.memory_tokens * 1.5))
-    under_test.engine._scorer._max_length = arguments.memory_tokens
-    under_test.rank([long])
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - loaded) / 2**20
-
-
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="the last line is the report as one JSON object")
     parser.add_argument("--layers", type=int, default=28)
     parser.add_argument("--candidates", type=int, default=20, help="20, 30 or 50")
     parser.add_argument("--dtype", default="auto", help="the engine's: auto, bfloat16 or float32")
+    parser.add_argument("--device", default="auto", help="of the engine, its peers and the peak: auto, cpu or cuda")
     parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--threads", type=int, help="1: processor time is measured, for a machine that others use")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--together-candidates", type=int, default=5)
     parser.add_argument("--memory-documents", type=int, default=100)
     parser.add_argument("--memory-tokens", type=int, default=8000)
-    parser.add_argument("--memory-only", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument(
         "--evaluation", type=Path, default=Path(os.environ.get("EVALUATION_DIR", "../shared/evaluation"))
     )
@@ -299,9 +321,6 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse_arguments()
-    if arguments.memory_only:
-        print(json.dumps({"peak_memory_gib": measure_memory(arguments)}))
-        return
     folder = make_model(arguments.work_folder, layers=arguments.layers)
     lookups = load_lookups(arguments.evaluation, candidates=arguments.candidates, count=8)
     report = Benchmark(folder, lookups, arguments).run([part for part in arguments.parts.split(",") if part])

@@ -12,14 +12,21 @@ import torch
 
 # (in, out) of one layer: query, key and value; output; gate and up; down.
 SHAPES = ((1024, 4096), (2048, 1024), (1024, 6144), (3072, 1024))
-PEAK_ROWS = 1024
+PEAK_ROWS, GPU_PEAK_ROWS = 1024, 16_384
 
 
 def seconds_of(function: Callable[[], Any]) -> float:
-    """Wall time; with one thread, processor time, which a busy machine does not stretch."""
-    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    """Wall time to the end of what a GPU was given; on a CPU with one thread processor time, which others do not
+    stretch.
+    """
+    on_gpu = torch.cuda.is_initialized()
+    clock = time.process_time if torch.get_num_threads() == 1 and not on_gpu else time.perf_counter
+    if on_gpu:
+        torch.cuda.synchronize()
     start = clock()
     function()
+    if on_gpu:
+        torch.cuda.synchronize()
     return clock() - start
 
 
@@ -29,13 +36,15 @@ def in_turn(first: Callable[[], Any], second: Callable[[], Any], repeats: int) -
     return statistics.median(time[0] for time in times), statistics.median(time[1] for time in times)
 
 
-def product_peak(dtype: torch.dtype) -> float:
+def product_peak(dtype: torch.dtype, device: str = "cpu") -> float:
     """FLOP/s of plain products of the model's own four shapes, weighted by their work; the best of three rounds."""
     integer = dtype is torch.int8
-    pairs = [(torch.ones(PEAK_ROWS, i, dtype=dtype), torch.ones(o, i, dtype=dtype)) for i, o in SHAPES]
+    count = GPU_PEAK_ROWS if device.startswith("cuda") else PEAK_ROWS
+    kind: dict[str, Any] = {"dtype": dtype, "device": device}
+    pairs = [(torch.ones(count, i, **kind), torch.ones(o, i, **kind)) for i, o in SHAPES]
     pairs = [(rows, weight.t().contiguous() if integer else weight) for rows, weight in pairs]
     multiply = torch._int_mm if integer else torch.nn.functional.linear
-    work = sum(2 * PEAK_ROWS * i * o for i, o in SHAPES)
+    work = sum(2 * count * i * o for i, o in SHAPES)
     rounds = [sum(seconds_of(lambda r=r, w=w: multiply(r, w)) for r, w in pairs) for _ in range(4)]
     return work / min(rounds[1:])
 

@@ -139,9 +139,11 @@ def save_as_classifier(source: Path, folder: Path, *, labels: int = 1) -> Path:
 class ReferenceReranker:
     """The model card's computation: left padding, truncation before the suffix, all logits, last position."""
 
-    def __init__(self, folder: Path, *, dtype: torch.dtype = torch.float32, max_length: int = 8192) -> None:
+    def __init__(
+        self, folder: Path, *, dtype: torch.dtype = torch.float32, max_length: int = 8192, device: str = "cpu"
+    ) -> None:
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, padding_side="left")
-        self.model = Qwen3ForCausalLM.from_pretrained(folder, dtype=dtype).eval()
+        self.model = Qwen3ForCausalLM.from_pretrained(folder, dtype=dtype).eval().to(device)
         self.max_length = max_length
         self.prefix = self.tokenizer.encode(REFERENCE_PREFIX, add_special_tokens=False)
         self.suffix = self.tokenizer.encode(REFERENCE_SUFFIX, add_special_tokens=False)
@@ -161,6 +163,7 @@ class ReferenceReranker:
     @torch.inference_mode()
     def score_ids(self, batch: Sequence[Sequence[int]]) -> list[float]:
         padded = self.tokenizer.pad({"input_ids": [list(ids) for ids in batch]}, padding=True, return_tensors="pt")
+        padded = padded.to(self.model.device)
         logits = (
             self.model(input_ids=padded["input_ids"], attention_mask=padded["attention_mask"]).logits[:, -1].float()
         )
