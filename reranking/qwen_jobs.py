@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from reranking.batching import pack_balanced
 from reranking.qwen_pack import Prefix
 
+SHORT_SHARE = 32  # a query of at most a 32nd of a batch is short
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -34,12 +36,21 @@ def marginal_costs(jobs: Iterable[Job]) -> list[int]:
     return costs
 
 
-def plan_batches(jobs: Sequence[Job], budget: int) -> list[list[Job]]:
-    """Batches of at most `budget` tokens, evenly full, each query's one after the other: its prefix can go after them.
+def plan_batches(jobs: Sequence[Job], budget: int, most_kept: int) -> list[list[Job]]:
+    """Batches of about `budget` tokens, evenly full; what is longer is a batch by itself.
 
-    Queries that fit go into a batch together. What is longer than the budget is a batch by itself. The system's and
-    the instruction's tokens are not counted: few, and computed once.
+    Documents of short queries are mixed, so that few batches do: their prefixes, at most `most_kept` tokens at a time,
+    are not counted. A long query's is, and its batches come one after the other: its prefix can go after them. The
+    system's and the instruction's tokens are never counted: few, and computed once.
     """
+    limit = budget // SHORT_SHARE
+    batches: list[list[Job]] = []
+    for part in split_by_prefixes([job for job in jobs if _own_tokens(job.prefix) <= limit], most_kept):
+        batches += [[part[index] for index in batch] for batch in pack_balanced([len(job.ids) for job in part], budget)]
+    return batches + _plan_long([job for job in jobs if _own_tokens(job.prefix) > limit], budget)
+
+
+def _plan_long(jobs: Sequence[Job], budget: int) -> list[list[Job]]:
     small: list[list[Job]] = []
     batches: list[list[Job]] = []
     for group in _group_by_prefix(jobs):

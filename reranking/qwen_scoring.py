@@ -143,7 +143,7 @@ class PairScorer:
         waiting = list(jobs)
         while waiting:
             budget = self.batch_tokens
-            batches = plan_batches(waiting, budget)
+            batches = plan_batches(waiting, budget, KEPT_PREFIX_TOKENS)
             while batches and self.batch_tokens >= budget:
                 batch = batches.pop(0)
                 with self._turns.take(hurried=False):

@@ -12,6 +12,7 @@ from reranking.qwen_pack import Prefix
 
 queries = st.lists(st.tuples(st.integers(1, 400), st.lists(st.integers(1, 300), min_size=1, max_size=8)), max_size=10)
 budgets = st.integers(50, 1500)
+KEPT = 8192
 
 
 def make_jobs(described: list[tuple[int, list[int]]], root_tokens: int = 0) -> list[Job]:
@@ -41,31 +42,45 @@ def run_costs(batches: list[list[Job]]) -> list[int]:
 @given(queries, budgets)
 def test_every_document_is_planned_once(described, budget):
     jobs = make_jobs(described)
-    assert sorted(job.index for batch in plan_batches(jobs, budget) for job in batch) == list(range(len(jobs)))
+    assert sorted(job.index for batch in plan_batches(jobs, budget, KEPT) for job in batch) == list(range(len(jobs)))
 
 
 @given(queries, budgets)
 def test_batches_keep_the_budget_with_their_prefixes(described, budget):
-    batches = plan_batches(make_jobs(described), budget)
+    batches = plan_batches(make_jobs(described), budget, KEPT)
     for batch, cost in zip(batches, run_costs(batches), strict=True):
-        assert cost <= budget or len(batch) == 1
+        short = sum(len(prefix.ids) for prefix in {job.prefix for job in batch} if len(prefix.ids) <= budget // 32)
+        assert cost <= budget + short or len(batch) == 1
 
 
 @given(queries, budgets)
-def test_batches_of_a_query_follow_each_other(described, budget):
+def test_batches_of_a_long_query_follow_each_other(described, budget):
     """Its prefix can be dropped before the next query's is computed."""
-    order = [job.prefix for batch in plan_batches(make_jobs(described), budget) for job in batch]
+    described = [(query + budget // 32, lengths) for query, lengths in described]
+    order = [job.prefix for batch in plan_batches(make_jobs(described), budget, KEPT) for job in batch]
     changes = sum(first is not second for first, second in pairwise(order))
     assert changes == max(0, len(set(order)) - 1)
 
 
+def test_documents_of_short_queries_are_mixed():
+    """Six documents of 300 in two batches, where query by query would take three."""
+    batches = plan_batches(make_jobs([(20, [300, 300])] * 3), 1000, KEPT)
+    assert sorted(map(len, batches)) == [3, 3]
+
+
+def test_prefixes_of_short_queries_are_kept_few_at_a_time():
+    jobs = make_jobs([(10, [30])] * 20)
+    batches = plan_batches(jobs, 1024, 50)
+    assert [len({job.prefix for job in batch}) for batch in batches] == [5, 5, 5, 5]
+
+
 def test_small_queries_share_a_batch():
-    assert len(plan_batches(make_jobs([(20, [100, 100])] * 4), 1024)) == 1
+    assert len(plan_batches(make_jobs([(20, [100, 100])] * 4), 1024, KEPT)) == 1
 
 
 def test_documents_of_a_query_fill_their_batches_evenly():
-    batches = plan_batches(make_jobs([(22, [200] * 13)]), 1024)
-    assert sorted(run_costs(batches)) == [800, 822, 1000]
+    batches = plan_batches(make_jobs([(40, [200] * 13)]), 1024, KEPT)
+    assert sorted(run_costs(batches)) == [800, 840, 1000]
 
 
 def test_prefix_is_counted_once_and_not_when_it_is_computed():
