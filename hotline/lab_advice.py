@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal, get_args
@@ -48,25 +48,8 @@ def advise(
     """
     if not is_reranked:
         return [Advice("unordered", "没有重排，只有初筛次序：名次说明不了有多相关。")]
-    found = []
     scores = [score for score in relevance[:TOP] if score is not None]
-    if calibrated and scores:
-        if (mean := fmean(scores)) < LEAST_MEAN:
-            found.append(
-                Advice(
-                    "knowledge_gap",
-                    f"前 {len(scores)} 名平均相关度 {mean:.2f}，低于 {LEAST_MEAN}："
-                    "可能缺少相应的政策，或政策写得不明确。建议记为知识缺口，请知识管理员补充。",
-                )
-            )
-        if len(scores) > 1 and (spread := max(scores) - min(scores)) < LEAST_SPREAD:
-            found.append(
-                Advice(
-                    "too_broad",
-                    f"前 {len(scores)} 名相关度只差 {spread:.3f}，不到 {LEAST_SPREAD}："
-                    f"问题太宽，请问清{ask_which(top)}",
-                )
-            )
+    found = list(_judge_levels(scores, top)) if calibrated and scores else []
     if gap is not None and gap < threshold:
         found.append(
             Advice(
@@ -76,6 +59,20 @@ def advise(
             )
         )
     return found or [Advice("clear", "次序清楚，没有需要提醒的。")]
+
+
+def _judge_levels(scores: Sequence[float], top: Sequence[Described]) -> Iterator[Advice]:
+    if (mean := fmean(scores)) < LEAST_MEAN:
+        yield Advice(
+            "knowledge_gap",
+            f"前 {len(scores)} 名平均相关度 {mean:.2f}，低于 {LEAST_MEAN}："
+            "可能缺少相应的政策，或政策写得不明确。建议记为知识缺口，请知识管理员补充。",
+        )
+    if len(scores) > 1 and (spread := max(scores) - min(scores)) < LEAST_SPREAD:
+        yield Advice(
+            "too_broad",
+            f"前 {len(scores)} 名相关度只差 {spread:.3f}，不到 {LEAST_SPREAD}：问题太宽，请问清{ask_which(top)}",
+        )
 
 
 def ask_which(top: Sequence[Described]) -> str:

@@ -17,7 +17,7 @@ from reranking.fallback import RerankerChoice, RerankerConfig, choose_reranker
 from reranking.lexical import LexicalReranker, make_info
 from reranking.lexical_model import LexicalModel, load_model
 from reranking.remote import RemoteReranker
-from reranking.remote_shapes import RemoteOptions
+from reranking.remote_options import RemoteOptions
 from reranking.retrying import RetriedChoice
 from reranking.types import Ranking, RankingRequest, Reranker, RerankerInfo
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from reranking.cache import NullScoreCache, ScoreCache
 from reranking.prompts import DEFAULT_INSTRUCTION
 from reranking.remote import RemoteReranker
-from reranking.remote_shapes import RemoteOptions
+from reranking.remote_options import RemoteOptions
 from reranking.types import DeviceAbsent, NonFiniteScore, Ranking, RankingRequest, Reranker, RerankerError, RerankerInfo
 
 logger = logging.getLogger(__name__)

@@ -57,20 +57,7 @@ class QwenEmbedder:
         if not 16 <= max_length <= LONGEST:
             raise ValueError(f"max_length must lie between 16 and {LONGEST}")
         started = time.perf_counter()
-        try:
-            self._device = choose_device(device)
-            if self._device.type == "cpu":
-                set_threads(threads)
-            tensor_dtype = choose_dtype(dtype, self._device)
-            loaded = load_model(
-                location,
-                source=source,
-                dtype=tensor_dtype,
-                device=self._device,
-                choose_class=lambda config: transformers.Qwen3Model,
-            )
-        except RerankerUnavailable as error:
-            raise EmbedderUnavailable(str(error)) from error
+        loaded, self._device, tensor_dtype = _load(location, source, device, dtype, threads)
         self.max_length = max_length
         self.batch_tokens = batch_tokens or (CPU_BATCH_TOKENS if self._device.type == "cpu" else GPU_BATCH_TOKENS)
         self._info = EmbedderInfo(
@@ -142,6 +129,27 @@ class QwenEmbedder:
             raise EmbedderUnavailable(f"the model's probe failed: {error}") from error
         if float(rows[0] @ rows[1]) > ALIKE:
             raise EmbedderUnavailable("the model gives unlike texts the same vector")
+
+
+def _load(
+    location: str, source: Source, device: str, dtype: str, threads: int | None
+) -> tuple[Loaded, torch.device, torch.dtype]:
+    """The model, where it is and in which type. Raises EmbedderUnavailable."""
+    try:
+        chosen = choose_device(device)
+        if chosen.type == "cpu":
+            set_threads(threads)
+        tensor_dtype = choose_dtype(dtype, chosen)
+        loaded = load_model(
+            location,
+            source=source,
+            dtype=tensor_dtype,
+            device=chosen,
+            choose_class=lambda config: transformers.Qwen3Model,
+        )
+    except RerankerUnavailable as error:
+        raise EmbedderUnavailable(str(error)) from error
+    return loaded, chosen, tensor_dtype
 
 
 def end_token(tokenizer: Any) -> int:

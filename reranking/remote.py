@@ -15,7 +15,8 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from tenacity.wait import wait_random_exponential
 
 from reranking.breaker import HostBreaker, HostLeftAlone
-from reranking.remote_shapes import SHAPES, RemoteOptions, join_rankings, split_request
+from reranking.remote_options import RemoteOptions
+from reranking.remote_shapes import SHAPES, join_rankings, split_request
 from reranking.types import (
     Candidate,
     Ranking,

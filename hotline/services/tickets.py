@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from hotline.errors import DeskError, EmptyQuestion, QuestionTooLong, WrongState
@@ -32,36 +33,27 @@ def open_ticket(
 
     Raises EmptyQuestion, QuestionTooLong.
     """
-    question = clean_question(question)
-    if external_id and (known := Ticket.objects.filter(external_id=external_id).first()):
-        return known, False
-    try:
-        with transaction.atomic():
-            ticket = Ticket.objects.create(
-                number=_next_number(),
-                external_id=external_id or None,
-                question=question,
-                caller=mask_personal_data(caller)[:CALLER_LIMIT],  # a masked e-mail address may be longer
-                category=category,
-                region=mask_personal_data(region)[:REGION_LIMIT],
-                notes=mask_personal_data(notes),
-                agent=by,
-            )
-            record_event(action="ticket_opened", subject=ticket, by=by, api_key=api_key)
-    except IntegrityError:  # the same external id, or the same number, twice at once
+    values = {
+        "external_id": external_id or None,
+        "question": clean_question(question),
+        "caller": mask_personal_data(caller)[:CALLER_LIMIT],  # a masked e-mail address may be longer
+        "category": category,
+        "region": mask_personal_data(region)[:REGION_LIMIT],
+        "notes": mask_personal_data(notes),
+        "agent": by,
+    }
+    while True:
         if external_id and (known := Ticket.objects.filter(external_id=external_id).first()):
             return known, False
-        return open_ticket(
-            question=question,
-            by=by,
-            caller=caller,
-            category=category,
-            region=region,
-            external_id=external_id,
-            notes=notes,
-            api_key=api_key,
-        )
-    return ticket, True
+        number = _next_number()
+        try:
+            with transaction.atomic():
+                ticket = Ticket.objects.create(number=number, **values)
+                record_event(action="ticket_opened", subject=ticket, by=by, api_key=api_key)
+            return ticket, True
+        except IntegrityError:  # somebody opened one with the same external id or number at this moment
+            if not Ticket.objects.filter(Q(number=number) | Q(external_id=external_id or "")).exists():
+                raise
 
 
 @transaction.atomic

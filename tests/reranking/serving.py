@@ -15,7 +15,7 @@ import uvicorn
 
 from reranking.embedding import TextEmbedder
 from reranking.remote import RemoteReranker
-from reranking.remote_shapes import RemoteOptions
+from reranking.remote_options import RemoteOptions
 from reranking.server_app import ServerOptions, create_app
 from reranking.types import (
     Candidate,

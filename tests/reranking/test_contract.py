@@ -14,7 +14,7 @@ from reranking.lexical import LexicalReranker
 from reranking.lexical_model import LexicalModel
 from reranking.qwen import QwenReranker
 from reranking.remote import RemoteReranker
-from reranking.remote_shapes import RemoteOptions
+from reranking.remote_options import RemoteOptions
 from reranking.types import Candidate, Ranking, RankingRequest, Reranker
 from tests.reranking.contract import CANDIDATES, QUESTION, RerankerContract
 from tests.reranking.models import save_model, tiny_config, train_tokenizer

@@ -13,7 +13,7 @@ import pytest
 from reranking.cache import MemoryScoreCache, ScoreCache
 from reranking.fallback import FallbackReranker, RerankerConfig, choose_reranker
 from reranking.remote import RequestRefused
-from reranking.remote_shapes import RemoteOptions
+from reranking.remote_options import RemoteOptions
 from reranking.types import (
     Candidate,
     DeviceAbsent,

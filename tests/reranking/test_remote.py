@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from reranking.remote import RequestRefused
-from reranking.remote_shapes import RemoteOptions
+from reranking.remote_options import RemoteOptions
 from reranking.server_app import ServerOptions
 from reranking.server_schemas import Limits
 from reranking.types import Candidate, NonFiniteScore, Ranking, RankingRequest, Reranker, RerankerUnavailable

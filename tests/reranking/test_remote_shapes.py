@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reranking.prompts import DEFAULT_INSTRUCTION, PREFIX, SUFFIX, join_prompt
-from reranking.remote_shapes import SHAPES, RemoteOptions, join_rankings, split_request, to_log_odds
+from reranking.remote_options import RemoteOptions
+from reranking.remote_shapes import SHAPES, join_rankings, split_request, to_log_odds
 from reranking.types import Candidate, NonFiniteScore, Ranking, RankingRequest, RerankerUnavailable, sigmoid
 
 CANDIDATES = [
