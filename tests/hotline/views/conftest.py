@@ -49,3 +49,13 @@ def reviewer(db: None) -> User:
 @pytest.fixture
 def reviewer_client(sign_in: Callable[[User], Client], reviewer: User) -> Client:
     return sign_in(reviewer)
+
+
+@pytest.fixture
+def administrator(db: None) -> User:
+    return make_user("knowledge_administrator")
+
+
+@pytest.fixture
+def administrator_client(sign_in: Callable[[User], Client], administrator: User) -> Client:
+    return sign_in(administrator)

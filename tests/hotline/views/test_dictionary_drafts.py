@@ -12,21 +12,14 @@ from hotline.models import User
 from hotline.services.dictionaries import run_waiting_trials
 from kb.models import DictionaryRelease
 from kb.services.dictionary_drafts import digest_drafts, draft_new_entry
-from tests.factories import make_lookup, make_user
+from tests.factories import make_lookup
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def administrator(db: None) -> User:
-    return make_user("knowledge_administrator")
-
-
-@pytest.fixture
-def client(administrator: User) -> Client:
-    client = Client()
-    client.force_login(administrator)
-    return client
+def client(administrator_client: Client) -> Client:
+    return administrator_client
 
 
 def test_drafts_are_tried_and_put_live(client: Client, released: DictionaryRelease, administrator: User) -> None:

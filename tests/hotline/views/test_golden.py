@@ -16,13 +16,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def administrator(db: None) -> User:
-    return make_user("knowledge_administrator")
-
-
-@pytest.fixture
-def client(administrator: User, sign_in: Callable[[User], Client]) -> Client:
-    return sign_in(administrator)
+def client(administrator_client: Client) -> Client:
+    return administrator_client
 
 
 def add(client: Client, **data: str) -> str:

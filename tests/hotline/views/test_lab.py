@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from hotline import trials
-from hotline.models import InstructionTemplate, KnowledgeGap, LabComparison, LabRow, LabRun, Lookup, User
+from hotline.models import InstructionTemplate, KnowledgeGap, LabComparison, LabRow, LabRun, Lookup
 from hotline.retrieval_settings import RetrievalSettings
 from hotline.services.laboratory import keep_comparison
 from kb.models import DocumentVersion
@@ -36,11 +36,6 @@ LIVE = RetrievalSettings()
 @pytest.fixture
 def policies(db: None, engine: SearchEngine) -> Policies:
     return publish_samples()
-
-
-@pytest.fixture
-def administrator_client(sign_in: Callable[[User], Client]) -> Client:
-    return sign_in(make_user("knowledge_administrator"))
 
 
 def ask(client: Client, **sent: str | list[str]) -> HttpResponse:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
 
 import pytest
 from django.test import Client
@@ -19,20 +18,15 @@ from hotline.retrieval_settings import name_revision
 from hotline.services.golden_questions import add_golden_question
 from kb.models import DocumentVersion
 from kb.search.types import SearchEngine
-from tests.factories import make_lookup, make_ticket, make_user, make_version
+from tests.factories import make_lookup, make_ticket, make_version
 from tests.policies import publish_samples
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def administrator(db: None) -> User:
-    return make_user("knowledge_administrator")
-
-
-@pytest.fixture
-def client(administrator: User, sign_in: Callable[[User], Client]) -> Client:
-    return sign_in(administrator)
+def client(administrator_client: Client) -> Client:
+    return administrator_client
 
 
 @pytest.fixture
