@@ -1,18 +1,24 @@
-"""The embedded broker: kombu's file-system transport, with every file written whole before another process sees it.
+"""The embedded broker: kombu's file-system transport, made to stand what several processes do to it.
 
-kombu opens a file under its final name and then writes it; a worker that reads in between gets an empty message, which
-ends it.
+Every file is written whole before another process sees it: kombu opens a file under its final name and then writes it,
+and a worker that reads in between gets an empty message, which ends it.
+
+Workers take messages in Celery's event loop, as they do from Redis, so that each of their children has pipes of its
+own. Outside it the children share a pipe and its lock: one that is killed while it waits keeps the lock for ever, and
+no other gets a task again.
 """
 
 from __future__ import annotations
 
 import threading
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from time import time_ns
 from typing import Any
 
 from filelock import FileLock
+from kombu.asynchronous import Hub
 from kombu.transport import TRANSPORT_ALIASES, filesystem
 from kombu.utils.json import dumps
 
@@ -45,11 +51,27 @@ class Channel(filesystem.Channel):
 
 class Transport(filesystem.Transport):
     Channel = Channel
+    implements = filesystem.Transport.implements.extend(asynchronous=True)
+
+    def register_with_event_loop(self, connection: object, loop: Hub) -> None:
+        """Look for messages at each turn of the loop, and have it turn at least once in the polling interval."""
+        loop.on_tick.add(self.deliver_waiting)
+        loop.call_repeatedly(self.polling_interval, _do_nothing)
+
+    def deliver_waiting(self) -> None:
+        """Hand over what waits, as far as the consumers take it now."""
+        with suppress(TimeoutError):
+            while True:
+                self.drain_events(self, timeout=0)
 
 
 def use_whole_files() -> None:
     """Make `filesystem://` mean this transport."""
     TRANSPORT_ALIASES["filesystem"] = f"{__name__}:{Transport.__name__}"
+
+
+def _do_nothing() -> None:
+    """What wakes the loop."""
 
 
 def _write_whole(file: Path, content: object) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from kombu import Connection, Exchange, Queue
+from kombu.asynchronous import Hub
 from kombu.transport import filesystem
 from kombu.transport.virtual import BrokerState
 
@@ -28,6 +31,20 @@ def connect(folder: Path) -> Connection:
         "store_processed": True,
     }
     return Connection("filesystem://", transport_options=options)
+
+
+@pytest.fixture(autouse=True)
+def nothing_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a new process: kombu remembers for the whole process what is bound."""
+    monkeypatch.setattr(broker.Transport, "global_state", BrokerState())
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    """Celery's event loop."""
+    hub = Hub()
+    yield hub
+    hub.close()
 
 
 def test_filesystem_means_this_transport(tmp_path: Path) -> None:
@@ -94,7 +111,6 @@ def test_no_thread_sends_before_the_binding_is_written(tmp_path: Path, monkeypat
             producer.publish({}, exchange=QUEUE.exchange, routing_key="rerank", declare=[QUEUE])
 
     monkeypatch.setattr(broker.Channel, "_queue_bind", bind_slowly)
-    monkeypatch.setattr(broker.Transport, "global_state", BrokerState())  # a process that has bound nothing yet
     connect(tmp_path)
     threads = [threading.Thread(target=send) for _ in range(2)]
     for thread in threads:
@@ -118,3 +134,29 @@ def test_bindings_made_at_once_are_all_kept(tmp_path: Path) -> None:
         bound = {binding.queue for binding in connection.channel().get_table("all")}
 
     assert bound == {f"queue{number}" for number in range(12)}
+
+
+def test_event_loop_delivers_what_its_consumer_has_room_for(tmp_path: Path, hub: Hub) -> None:
+    received: list[Any] = []
+    with connect(tmp_path) as connection, connection.Consumer(QUEUE) as consumer:
+        consumer.qos(prefetch_count=2)
+        consumer.register_callback(lambda body, message: received.append((body, message)))
+        assert connection.transport.implements.asynchronous
+        connection.register_with_event_loop(hub)
+        with connect(tmp_path) as sender, sender.Producer() as producer:
+            for number in range(3):
+                producer.publish(number, exchange=QUEUE.exchange, routing_key="rerank", declare=[QUEUE])
+
+        hub.run_once()
+        assert [body for body, _ in received] == [0, 1]
+
+        received[0][1].ack()
+        hub.run_once()
+        assert [body for body, _ in received] == [0, 1, 2]
+
+
+def test_idle_event_loop_looks_again_within_the_polling_interval(tmp_path: Path, hub: Hub) -> None:
+    with connect(tmp_path) as connection:
+        connection.register_with_event_loop(hub)
+        hub.run_once()
+        assert hub.fire_timers() <= connection.transport.polling_interval

@@ -17,7 +17,7 @@ import httpx
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
-WORKER = ("worker", "--concurrency", "1", "--without-gossip", "--without-mingle", "--loglevel", "INFO")
+WORKER = ("worker", "--without-gossip", "--without-mingle", "--loglevel", "INFO")
 
 
 @dataclass
@@ -56,8 +56,11 @@ class Stack:
         self.processes[name] = process
         return process
 
-    def start_worker(self, name: str, queues: str, *, app: str = "hotline") -> subprocess.Popen[bytes]:
-        return self.start(name, "celery", "-A", app, *WORKER, "-Q", queues, "--hostname", f"{name}@%h")
+    def start_worker(
+        self, name: str, queues: str, *, app: str = "hotline", concurrency: int = 1
+    ) -> subprocess.Popen[bytes]:
+        own = ("-Q", queues, "--concurrency", str(concurrency), "--hostname", f"{name}@%h")
+        return self.start(name, "celery", "-A", app, *WORKER, *own)
 
     def children(self, name: str) -> list[int]:
         """Process ids of a worker's children."""
@@ -106,6 +109,19 @@ class Stack:
             return httpx.get(f"http://127.0.0.1:{self.port}/login/").status_code == 200
         except httpx.TransportError:
             return False
+
+
+def is_idle(pid: int) -> bool:
+    """Whether a process has used no processor time for a second, and wants none."""
+    before = _read_state(pid)
+    time.sleep(1)
+    return before[0] == "S" and _read_state(pid) == before
+
+
+def _read_state(pid: int) -> list[str]:
+    """One letter (S: it sleeps), then the clock ticks used in user mode and in the kernel."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return [fields[0], *fields[11:13]]
 
 
 def wait_for(is_so: Callable[[], Any], *, seconds: float = 60) -> Any:

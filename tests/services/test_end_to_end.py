@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from tests.services.stack import Stack, wait_for
+from tests.services.stack import Stack, is_idle, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -63,6 +63,21 @@ def test_killed_worker_loses_nothing(stack: Stack) -> None:
         stack.start_worker("rerank-2", "rerank")
         stack.start("beat", "celery", "-A", "hotline", "beat")
         wait_for(lambda: all(client.get(f"lookups/{pk}").json()["is_final"] for pk in asked), seconds=90)
+
+
+def test_killed_idle_child_is_replaced(stack: Stack) -> None:
+    """The one that waits for the next task as much as the one that waits for its turn."""
+    publish_sample(stack)
+    stack.start_web()
+    stack.start_worker("rerank", "rerank", concurrency=2)
+    with stack.client() as client:
+        wait_for(lambda: _reranked(client.post("lookups?wait=1", json={"question": "电梯补贴"}).json()))
+        for child in stack.children("rerank"):
+            wait_for(lambda pid=child: is_idle(pid))
+            os.kill(child, signal.SIGKILL)
+            asked = client.post("lookups", json={"question": "加装电梯"}).json()["id"]
+            wait_for(lambda pk=asked: client.get(f"lookups/{pk}").json()["is_final"])
+            wait_for(lambda: len(stack.children("rerank")) == 2)
 
 
 @pytest.mark.service
