@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import IntegrityError, transaction
-from django.db.models import CharField, Max, Value
-from django.db.models.functions import Cast, Concat
+from django.db import transaction
+from django.db.models import Min
 
 from kb import indexing
 from kb.bulk_rows import write_rows
@@ -18,14 +16,19 @@ from kb.errors import KnowledgeError, WrongVersionState
 from kb.live_dictionaries import expire_live_rules, load_entries, load_segmentation_dictionary
 from kb.models import DictionaryChange, DictionaryDraft, DictionaryEntry, DictionaryRelease, IndexVersion
 from kb.services.builtin_dictionaries import read_builtin_entries
-from kb.services.dictionary_drafts import BATCH, DraftRow, digest_drafts, forget_drafts, write_drafts
+from kb.services.dictionary_drafts import DIGESTED, DraftRow, digest_drafts, forget_drafts, write_drafts
+from kb.services.dictionary_writes import STORED, Move, Snapshot, move_entries, put_drafts_live
 
 Action = DictionaryDraft.Action
 Origin = DictionaryRelease.Origin
-EntryState = tuple[DictionaryEntry, Mapping[str, Any], AbstractBaseUser | None]
-Snapshot = dict[str, Any]
-STORED = (*EntryValues._fields, "is_live", "is_builtin")
-ENTRY_FIELDS = (*STORED, "builtin_key", "updated_at", "updated_by")
+OF_ENTRY = tuple(f"entry__{name}" for name in STORED)
+
+
+class DraftsChanged(WrongVersionState):
+    """They are not those that were seen."""
+
+    def __init__(self) -> None:
+        super().__init__("草稿在这期间有变化，请重新试用后再生效。")
 
 
 @transaction.atomic
@@ -39,27 +42,24 @@ def release_drafts(
 ) -> DictionaryRelease:
     """Put all drafts live. `drafts_sha256` names those that were seen.
 
-    Raises WrongVersionState where they have changed since, KnowledgeError where two of them are for the same word.
+    Raises DraftsChanged where they are others now, KnowledgeError where two of them are for the same word.
     """
     _lock()
-    locked = DictionaryDraft.objects.select_for_update(of=("self",)).order_by("pk")
-    drafts = list(locked.select_related("entry").prefetch_related("by"))
-    if not drafts:
+    locked = DictionaryDraft.objects.select_for_update().order_by("pk")
+    seen = list(locked.values_list("pk", "builtin_key", *DIGESTED))
+    if not seen:
         raise KnowledgeError("没有待生效的草稿。", code="no_drafts")
-    if digest_drafts(drafts) != drafts_sha256:
-        raise WrongVersionState("草稿在这期间有变化，请重新试用后再生效。")
+    if digest_drafts(values for _, _, *values in seen) != drafts_sha256:
+        raise DraftsChanged
     release = DictionaryRelease.objects.create(  # type: ignore[misc]
         by=by,
-        origin=Origin.BUILTIN if all(draft.builtin_key for draft in drafts) else Origin.EDITED,
+        origin=Origin.BUILTIN if all(key for _, key, *_ in seen) else Origin.EDITED,
         note=note[:500],
         comparison=dict(comparison or {}),
         is_override=is_override,
     )
-    states = [
-        (draft.entry or DictionaryEntry(builtin_key=draft.builtin_key), _state_of(draft), draft.by) for draft in drafts
-    ]
-    forget_drafts([draft.pk for draft in drafts])  # one that came meanwhile stays a draft
-    _apply(release, states)
+    if put_drafts_live(release, DictionaryDraft.objects.filter(pk__lte=seen[-1][0])) != len(seen):
+        raise DraftsChanged  # one that an earlier transaction drafted has come meanwhile
     return _finish(release)
 
 
@@ -70,20 +70,16 @@ def restore_release(*, release: DictionaryRelease, by: AbstractBaseUser | None, 
     Raises KnowledgeError where nothing has changed since.
     """
     _lock()
-    wanted: dict[int, Mapping[str, Any] | None] = {}
-    later = DictionaryChange.objects.filter(release__gt=release.pk).order_by("-release", "-pk")
-    for change in later:
-        wanted[change.entry_id] = change.before
-    entries = DictionaryEntry.objects.in_bulk(wanted)
-    states = [(entries[pk], before or {"is_live": False}, by) for pk, before in wanted.items()]
-    states = _give_way(states)
-    changed = [(entry, state, who) for entry, state, who in states if {**_snapshot(entry), **state} != _snapshot(entry)]
-    if not changed:
+    later = DictionaryChange.objects.filter(release__gt=release.pk).order_by().values("entry")
+    undone = DictionaryChange.objects.filter(pk__in=later.annotate(first=Min("pk")).values("first"))
+    moves = _give_way([_undo(*row) for row in undone.order_by("entry").values_list("entry", "before", *OF_ENTRY)])
+    moves = [move for move in moves if move.after != move.before]
+    if not moves:
         raise KnowledgeError(f"现在的词典与第 {release.pk} 版相同。", code="nothing_to_restore")
     made = DictionaryRelease.objects.create(  # type: ignore[misc]
         by=by, origin=Origin.RESTORED, note=note[:500] or f"恢复到第 {release.pk} 版"
     )
-    _apply(made, changed)
+    move_entries(made, moves)
     return _finish(made)
 
 
@@ -105,8 +101,9 @@ def sync_builtin_entries(*, by: AbstractBaseUser | None = None) -> BuiltinSync:
     if DictionaryRelease.objects.exists():
         return BuiltinSync(drafted=_draft_builtin(changes, by=by))
     release = DictionaryRelease.objects.create(by=by, origin=Origin.BUILTIN, note="随产品的词典")  # type: ignore[misc]
-    new = [(DictionaryEntry(builtin_key=row.builtin_key), _live_state(row.values), None) for row in changes]
-    _apply(release, new, with_history=False)
+    fields = (*STORED, "builtin_key", "updated_at")
+    rows = ((*row.values, True, True, row.builtin_key, release.at) for row in changes)
+    write_rows(DictionaryEntry, fields, rows)
     return BuiltinSync(_finish(release))
 
 
@@ -150,79 +147,25 @@ def _lock() -> None:
     list(DictionaryRelease.objects.select_for_update().order_by("pk").values_list("pk")[:1])
 
 
-def _state_of(draft: DictionaryDraft) -> dict[str, Any]:
-    """An upgrade's draft leaves the row the product's."""
-    is_live = draft.action != Action.RETIRE
-    return {**draft.values, "is_live": is_live, "is_builtin": draft.builtin_key is not None}
+def _undo(entry: int, before: Snapshot | None, *now: Any) -> Move:
+    """The way back over the first change that came later: to what was, or out of use for what was not there."""
+    current = dict(zip(STORED, now, strict=True))
+    return Move(entry, current, {**current, **(before or {"is_live": False})}, is_new=before is None)
 
 
-def _live_state(values: EntryValues) -> dict[str, Any]:
-    return {**values._asdict(), "is_live": True, "is_builtin": True}
-
-
-def _give_way(states: Sequence[EntryState]) -> list[EntryState]:
+def _give_way(moves: Sequence[Move]) -> list[Move]:
     """An entry that came after the release and bears a word that another had then is retired under another name."""
-    taken = {
-        EntryValues(**{name: state[name] for name in EntryValues._fields}).key
-        for _, state, _ in states
-        if "text" in state
-    }
+    taken = {_key_of(move.after) for move in moves if not move.is_new}
     return [
-        (entry, {**state, "text": f"{entry.text[:80]}（停用{entry.pk}）"}, by)
-        if "text" not in state and EntryValues(**entry.values).key in taken
-        else (entry, state, by)
-        for entry, state, by in states
+        move._replace(after={**move.after, "text": f"{move.after['text'][:80]}（停用{move.entry}）"})
+        if move.is_new and _key_of(move.after) in taken
+        else move
+        for move in moves
     ]
 
 
-def _snapshot(entry: DictionaryEntry) -> Snapshot:
-    return {name: getattr(entry, name) for name in STORED}
-
-
-def _apply(
-    release: DictionaryRelease,
-    states: Iterable[EntryState],
-    *,
-    with_history: bool = True,
-) -> None:
-    """Give each entry its new values and note what changed. Raises KnowledgeError where two entries collide."""
-    changes: list[tuple[DictionaryEntry, Snapshot | None, AbstractBaseUser | None]] = []
-    for entry, state, by in states:
-        changes.append((entry, _snapshot(entry) if entry.pk else None, by))
-        for name, value in state.items():
-            setattr(entry, name, value)
-        entry.updated_by, entry.updated_at = by, release.at  # type: ignore[assignment]
-    renamed = [entry.pk for entry, before, _ in changes if before and before["text"] != entry.text]
-    try:
-        with transaction.atomic():
-            _park_texts(renamed)
-            _write_entries([entry for entry, _, _ in changes])
-    except IntegrityError as error:
-        raise KnowledgeError("两条草稿是同一个词，请改掉一条再生效。", code="entry_known", status=409) from error
-    if with_history:
-        rows = ((release.pk, each.pk, before, _snapshot(each), by.pk if by else None) for each, before, by in changes)
-        write_rows(DictionaryChange, ("release", "entry", "before", "after", "by"), rows)
-
-
-def _write_entries(entries: Sequence[DictionaryEntry]) -> None:
-    """New ones have their ids afterwards. Raises IntegrityError."""
-    row_of = attrgetter(*(field.attname for field in map(DictionaryEntry._meta.get_field, ENTRY_FIELDS)))  # type: ignore[union-attr]
-    known = [entry for entry in entries if entry.pk]
-    write_rows(DictionaryEntry, ("id", *ENTRY_FIELDS), ((entry.pk, *row_of(entry)) for entry in known), overwrites=True)
-    new = [entry for entry in entries if not entry.pk]
-    last = DictionaryEntry.objects.aggregate(last=Max("pk"))["last"] or 0
-    write_rows(DictionaryEntry, ENTRY_FIELDS, map(row_of, new))
-    made = DictionaryEntry.objects.filter(pk__gt=last).values_list("pk", *EntryValues._fields)
-    ids = {EntryValues(*values).key: pk for pk, *values in made}
-    for entry in new:
-        entry.pk = ids[EntryValues(**entry.values).key]
-
-
-def _park_texts(entry_ids: Sequence[int]) -> None:
-    """Words may change hands, and both databases look at each row in turn: nobody bears a word meanwhile."""
-    for start in range(0, len(entry_ids), BATCH):
-        rows = DictionaryEntry.objects.filter(pk__in=entry_ids[start : start + BATCH])
-        rows.update(text=Concat(Value("…"), Cast("pk", CharField())))
+def _key_of(state: Mapping[str, Any]) -> str:
+    return EntryValues(**{name: state[name] for name in EntryValues._fields}).key
 
 
 def _finish(release: DictionaryRelease) -> DictionaryRelease:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -20,6 +19,7 @@ from kb.query_understanding.rules import RuleError
 
 Action = DictionaryDraft.Action
 BATCH = 500
+DIGESTED = ("action", "entry_id", *EntryValues._fields)  # what makes one draft differ from another
 
 
 class EntryRefused(KnowledgeError):
@@ -140,7 +140,9 @@ def write_drafts(rows: Iterable[DraftRow], *, by: AbstractBaseUser | None) -> No
     """There must be none for the same words yet. Raises IntegrityError."""
     stamp = (by.pk if by else None, timezone.now())
     fields = (*EntryValues._fields, "action", "entry", "builtin_key", "by", "at")
-    write_rows(DictionaryDraft, fields, ((*row.values, row.action, row.entry, row.builtin_key, *stamp) for row in rows))
+    write_rows(
+        DictionaryDraft, fields, ((*row.values, str(row.action), row.entry, row.builtin_key, *stamp) for row in rows)
+    )
 
 
 @transaction.atomic
@@ -168,14 +170,15 @@ def import_drafts(
     return ImportOutcome(added, len(drafts) - added, unchanged, tuple(refusals))
 
 
-def digest_drafts(drafts: Iterable[DictionaryDraft] | None = None) -> str:
-    """Which drafts there are (None: in the database), by id: equal ones give an equal SHA-256; empty without any."""
-    fields = ("action", "entry_id", *EntryValues._fields)
-    stored = DictionaryDraft.objects.order_by("pk").values_list(*fields).iterator(chunk_size=5000)
-    rows = stored if drafts is None else map(attrgetter(*fields), drafts)
+def digest_drafts(drafts: Iterable[Sequence[object]] | None = None) -> str:
+    """Which drafts there are: equal ones give an equal SHA-256; empty without any.
+
+    `drafts`: their DIGESTED values, by id; None: those in the database.
+    """
+    stored = DictionaryDraft.objects.order_by("pk").values_list(*DIGESTED).iterator(chunk_size=5000)
     digest = hashlib.sha256()
     count = 0
-    for count, row in enumerate(rows, start=1):  # noqa: B007
+    for count, row in enumerate(stored if drafts is None else drafts, start=1):  # noqa: B007
         digest.update("\t".join(map(str, row)).encode() + b"\n")
     return digest.hexdigest() if count else ""
 

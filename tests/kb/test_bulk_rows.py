@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 from django.db import IntegrityError
+from django.db.models import Value
 from django.utils import timezone
 
-from kb.bulk_rows import write_rows
+from kb.bulk_rows import PARAMETERS, write_rows, write_selected
 from kb.models import DictionaryDraft, DictionaryEntry
-from kb.services.dictionaries import ENTRY_FIELDS, STORED
+from kb.services.dictionary_writes import STORED
 
 pytestmark = pytest.mark.django_db
+ENTRY_FIELDS = (*STORED, "builtin_key", "updated_at", "updated_by")
 NAMES = ("kind", "text", "other", "label", "weight", "both", "frequency", "is_live", "is_builtin")
 
 
@@ -40,3 +42,24 @@ def test_a_row_that_collides_leaves_nothing_behind() -> None:
 
 def test_no_rows_are_no_error() -> None:
     write_rows(DictionaryDraft, ("kind", "text"), [])
+
+
+def test_more_rows_than_one_statement_takes_are_all_written() -> None:
+    count = 2 * PARAMETERS // len(ENTRY_FIELDS) + 3
+    write_rows(DictionaryEntry, ENTRY_FIELDS, (row(f"词{number}") for number in range(count)))
+
+    assert DictionaryEntry.objects.count() == count
+
+
+def test_rows_that_the_database_selects_are_written_and_counted() -> None:
+    write_rows(DictionaryEntry, ENTRY_FIELDS, [row("甲乙"), row("丙丁", is_live=False)])
+    drafts = DictionaryEntry.objects.filter(is_live=True)
+    selected = drafts.values_list(
+        "kind", "text", "other", "label", "weight", "both", Value("retire"), "pk", "updated_at"
+    )
+
+    fields = ("kind", "text", "other", "label", "weight", "both", "action", "entry", "at")
+    assert write_selected(DictionaryDraft, fields, selected) == 1
+
+    draft = DictionaryDraft.objects.get()
+    assert (draft.text, draft.action, draft.entry) == ("甲乙", "retire", drafts.get())

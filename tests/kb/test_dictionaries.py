@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from hotline.models import User
 from kb import indexing
@@ -212,7 +215,7 @@ def test_what_is_drafted_while_others_go_live_stays_a_draft(
     seen = digest_drafts()
     digest = dictionaries.digest_drafts
 
-    def draft_meanwhile(drafts: list[DictionaryDraft]) -> str:
+    def draft_meanwhile(drafts: Iterable[Sequence[object]]) -> str:
         draft_new_entry(values={"kind": "term", "text": "免申即享"}, by=by)
         return digest(drafts)
 
@@ -220,6 +223,59 @@ def test_what_is_drafted_while_others_go_live_stays_a_draft(
     release_drafts(by=by, drafts_sha256=seen)
 
     assert list(DictionaryDraft.objects.values_list("text", flat=True)) == ["免申即享"]
+
+
+def test_a_draft_of_an_earlier_transaction_that_comes_meanwhile_holds_the_release(
+    released: DictionaryRelease, by: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = draft_new_entry(values={"kind": "term", "text": "免申即享"}, by=by).pk
+    DictionaryDraft.objects.all().delete()
+    draft_new_entry(values=SYNONYM, by=by)
+    seen = digest_drafts()
+
+    def draft_meanwhile(drafts: Iterable[Sequence[object]]) -> str:
+        DictionaryDraft.objects.create(pk=earlier, kind="term", text="免申即享", action="add", by=by)
+        return seen
+
+    monkeypatch.setattr(dictionaries, "digest_drafts", draft_meanwhile)
+    with pytest.raises(WrongVersionState, match="有变化"):
+        release_drafts(by=by, drafts_sha256=seen)
+
+    assert DictionaryRelease.objects.count() == 1
+    assert DictionaryEntry.objects.filter(text="噪音").count() == 0
+
+
+def test_history_holds_every_value_before_and_after(released: DictionaryRelease, by: User) -> None:
+    entry = find_entry("漏水")
+    before = {**entry.values, "is_live": True, "is_builtin": True}
+    values = {"text": "漏水", "other": "渗漏", "weight": "0.35", "both": "是"}
+    draft_change(entry=entry, values=values, by=by)
+    draft_new_entry(values={"kind": "term", "text": "免申即享", "frequency": "7"}, by=by)
+    draft_retirement(entry=find_entry("请问"), by=by)
+
+    go_live(by)
+
+    entry.refresh_from_db()
+    new, retired = find_entry("免申即享"), find_entry("请问")
+    after = {**before, "weight": 0.35, "both": not before["both"], "is_builtin": False}
+    assert (entry.changes.get().before, entry.changes.get().after) == (before, after)
+    assert {**entry.values, "is_live": entry.is_live, "is_builtin": entry.is_builtin} == after
+    assert new.changes.get().after == {**new.values, "is_live": True, "is_builtin": False}
+    assert (retired.changes.get().after["is_live"], retired.is_live) == (False, False)
+    assert {type(change.after["both"]) for change in DictionaryChange.objects.all()} == {bool}
+    assert {entry.updated_by, new.updated_by, retired.updated_by} == {by}
+    assert {entry.updated_at, new.updated_at} == {DictionaryRelease.objects.latest("pk").at}
+
+
+def test_many_drafts_go_live_with_as_many_statements_as_few(released: DictionaryRelease, by: User) -> None:
+    def count_statements(words: range) -> int:
+        for word in words:
+            draft_new_entry(values={"kind": "common_word", "text": f"词语{word}"}, by=by)
+        with CaptureQueriesContext(connection) as statements:
+            go_live(by)
+        return len(statements)
+
+    assert count_statements(range(1)) == count_statements(range(1, 40))
 
 
 def test_an_upgrade_changes_what_nobody_has_changed(
