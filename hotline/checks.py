@@ -27,6 +27,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_check_limits(),
         *_check_embedding(),
         *_check_safety(),
+        *_check_compose(),
         *_check_agreement(),
     ]
 
@@ -102,6 +103,9 @@ def _check_limits() -> list[CheckMessage]:
         found.append(Error("RERANK_BATCH_LOOKUPS、RERANK_CPU_BATCH_LOOKUPS 至少为 1", id="hotline.E015"))
     if settings.UPLOAD_MAX_MEGABYTES < 1:
         found.append(Error("UPLOAD_MAX_MEGABYTES 至少为 1", id="hotline.E016"))
+    if min(settings.RERANKER_MAX_DOCUMENTS, settings.RERANKER_MAX_DOCUMENT_CHARACTERS) < 0:
+        message = "RERANKER_MAX_DOCUMENTS、RERANKER_MAX_DOCUMENT_CHARACTERS 不能为负；0 为不限（tei 一次 32 篇）"
+        found.append(Error(message, id="hotline.E018"))
     if not RATE.fullmatch(settings.API_RATE_LIMIT):
         found.append(Error("API_RATE_LIMIT 应写作 600/min、10/s 之类", id="hotline.E017"))
     return found
@@ -124,6 +128,27 @@ def _check_safety() -> list[CheckMessage]:
         found.append(Error("使用 PostgreSQL 时须设置 SECRET_KEY（各进程必须一致）", id="hotline.E007"))
     if production and settings.DEBUG:
         found.append(Warning("DEBUG 已打开：不要用于正式环境", id="hotline.W001"))
+    return found
+
+
+def _check_compose() -> list[CheckMessage]:
+    """Of docker/compose.yaml: the profiles say who is there to rerank, RERANKER with what."""
+    profiles, needs_gpu = set(settings.COMPOSE_PROFILES), settings.RERANKER in {"auto", "qwen"}
+    found: list[CheckMessage] = []
+    if {"cpu", "gpu"} <= profiles:
+        found.append(Warning("COMPOSE_PROFILES 里 cpu 与 gpu 只能选一个：两种工作进程会轮流重排", id="hotline.W020"))
+    if "gpu" in profiles and not needs_gpu:
+        message = f"COMPOSE_PROFILES 有 gpu 而 RERANKER={settings.RERANKER}：显卡闲置。RERANKER 留空即用显卡"
+        found.append(Warning(message, id="hotline.W021"))
+    if "gpu" in profiles and needs_gpu and settings.RERANKER_DEVICE.startswith("cpu"):
+        message = f"COMPOSE_PROFILES 有 gpu 而 RERANKER_DEVICE={settings.RERANKER_DEVICE}：显卡闲置"
+        found.append(Warning(message, id="hotline.W022"))
+    if "cpu" in profiles and "gpu" not in profiles and needs_gpu:
+        message = f"COMPOSE_PROFILES 没有 gpu 而 RERANKER={settings.RERANKER}：worker-rerank 里没有模型"
+        found.append(Warning(message, id="hotline.W023"))
+    if "embedding" in profiles and not settings.EMBEDDING_URL:
+        message = "COMPOSE_PROFILES 有 embedding 而 EMBEDDING_URL 为空：嵌入服务闲置，应填 http://embedding:8100"
+        found.append(Warning(message, id="hotline.W024"))
     return found
 
 

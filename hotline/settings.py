@@ -212,8 +212,9 @@ if urlsplit(SEARCH_URL).scheme in {"http", "https"}:
 # --- Retrieval and reranking ------------------------------------------------------------------------------------------
 CANDIDATE_LIMIT = env.int("CANDIDATE_LIMIT", 50)  # documents handed to the reranker, 20 to 50
 RESULT_LIMIT = env.int("RESULT_LIMIT", 10)  # documents shown and kept in full
+COMPOSE_PROFILES: list[str] = env.list("COMPOSE_PROFILES", [])  # which workers docker/compose.yaml starts
 # lexical | auto | qwen | remote | none
-RERANKER = env.str("RERANKER", "lexical")
+RERANKER = env.str("RERANKER", "") or ("auto" if "gpu" in COMPOSE_PROFILES else "lexical")
 RERANKER_MODEL = env.str("RERANKER_MODEL", "Qwen/Qwen3-Reranker-0.6B")  # a folder or a hub id
 RERANKER_SOURCE = env.str("RERANKER_SOURCE", "auto")  # auto | folder | huggingface | modelscope
 RERANKER_DEVICE = env.str("RERANKER_DEVICE", "auto")

@@ -113,7 +113,11 @@ def test_every_documented_setting_reaches_the_containers(service: str) -> None:
 
 
 def test_all_containers_agree_who_reranks() -> None:
-    assert {str(each["environment"]["RERANKER"]) for each in desk_services().values()} == {"${RERANKER:-lexical}"}  # type: ignore[index]
+    said = {
+        (each["environment"]["RERANKER"], each["environment"]["COMPOSE_PROFILES"]) for each in desk_services().values()
+    }  # type: ignore[index]
+
+    assert said == {("${RERANKER:-}", "${COMPOSE_PROFILES:-}")}
     assert "RERANKER=" not in (ROOT / "docker" / "Dockerfile.worker").read_text(encoding="utf-8")
 
 

@@ -55,10 +55,17 @@ def test_defaults_are_sound() -> None:
         ({"RERANK_BATCH_LOOKUPS": 0}, "hotline.E015"),
         ({"RERANK_CPU_BATCH_LOOKUPS": 0}, "hotline.E015"),
         ({"UPLOAD_MAX_MEGABYTES": 0}, "hotline.E016"),
+        ({"RERANKER_MAX_DOCUMENTS": -1}, "hotline.E018"),
+        ({"RERANKER_MAX_DOCUMENT_CHARACTERS": -1}, "hotline.E018"),
         ({"API_RATE_LIMIT": ""}, "hotline.E017"),
         ({"API_RATE_LIMIT": "600"}, "hotline.E017"),
         ({"API_RATE_LIMIT": "0/min"}, "hotline.E017"),
         ({"API_RATE_LIMIT": "600/week"}, "hotline.E017"),
+        ({"COMPOSE_PROFILES": ["cpu", "gpu"], "RERANKER": "auto"}, "hotline.W020"),
+        ({"COMPOSE_PROFILES": ["gpu"], "RERANKER": "lexical"}, "hotline.W021"),
+        ({"COMPOSE_PROFILES": ["gpu"], "RERANKER": "qwen", "RERANKER_DEVICE": "cpu"}, "hotline.W022"),
+        ({"COMPOSE_PROFILES": ["cpu"], "RERANKER": "auto"}, "hotline.W023"),
+        ({"COMPOSE_PROFILES": ["cpu", "embedding"]}, "hotline.W024"),
         ({"REWRITE_URL": "models/v1", "REWRITE_MODEL": "qwen"}, "hotline.E030"),
         ({"REWRITE_URL": "http://models/v1"}, "hotline.E031"),
         ({"REWRITE_URL": "http://models/v1", "REWRITE_MODEL": "q", "REWRITE_TIMEOUT_SECONDS": 0.0}, "hotline.E032"),
@@ -77,6 +84,8 @@ def test_harmful_setting_is_named(settings: Settings, changes: dict[str, Any], e
         {"RERANKER_DEVICE": "cuda:1", "RERANKER_DTYPE": "bfloat16", "RERANKER_SOURCE": "modelscope"},
         {"FIRST_SHARE_THRESHOLD": None, "RESULT_LIMIT": 50, "RERANK_BATCH_LOOKUPS": 1, "UPLOAD_MAX_MEGABYTES": 1},
         {"API_RATE_LIMIT": "10/s"},
+        {"COMPOSE_PROFILES": ["gpu"], "RERANKER": "auto", "RERANKER_DEVICE": "cuda:0"},
+        {"COMPOSE_PROFILES": ["cpu"], "RERANKER": "lexical", "RERANKER_MAX_DOCUMENTS": 0},
     ],
 )
 def test_sound_setting_is_let_in(settings: Settings, changes: dict[str, Any]) -> None:
@@ -107,6 +116,24 @@ def test_process_that_expects_another_reranker_than_the_worker_is_warned(setting
 
     assert found() == {"hotline.W010"}
     assert find_disagreement() == "lexical"
+
+
+@pytest.mark.parametrize(
+    ("environment", "reranker"),
+    [
+        ({}, "lexical"),
+        ({"COMPOSE_PROFILES": "cpu", "RERANKER": ""}, "lexical"),
+        ({"COMPOSE_PROFILES": "gpu,embedding", "RERANKER": ""}, "auto"),
+        ({"COMPOSE_PROFILES": "gpu", "RERANKER": "qwen"}, "qwen"),
+    ],
+)
+def test_who_reranks_follows_from_the_workers_that_are_started(
+    environment: dict[str, str], reranker: str, tmp_path: Path
+) -> None:
+    own = {"DATA_DIR": str(tmp_path), "HOTLINE_ENV_FILE": os.devnull, "PATH": os.environ["PATH"], **environment}
+    command = [sys.executable, "-c", "from hotline import settings; print(settings.RERANKER)"]
+
+    assert subprocess.run(command, env=own, capture_output=True, text=True, check=True).stdout.strip() == reranker
 
 
 @pytest.mark.parametrize("server", ["hotline.wsgi", "hotline.asgi"])
