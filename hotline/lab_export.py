@@ -12,7 +12,7 @@ from hotline.models import LabRow, LabRun
 from kb.web import send_table
 
 NAMES = {"csv": "CSV", "xlsx": "XLSX"}
-_QUESTION = ("序号", "问题", "正确政策", "找不到的答案", "变化")
+_QUESTION = ("序号", "问题", "业务类型", "正确政策", "找不到的答案", "变化")
 _ORDER = ("试验名次", "基线名次", "试验第一名", "基线第一名")
 _FIGURES = ("试验 Top-1", "试验 MRR@5", "试验 NDCG@3", "基线 Top-1", "基线 MRR@5", "基线 NDCG@3")
 _REVIEW = ("试验分差", "送复核", "复核理由", "试验毫秒", "基线毫秒", "未能提问")
@@ -44,6 +44,7 @@ def _make_cells(row: LabRow, titles: dict[int, str]) -> Sequence[object]:
     return (
         row.ordinal,
         row.question,
+        row.get_category_display() if row.category else "",
         "；".join(titles.get(pk, str(pk)) for pk in row.right_document_ids),
         row.unknown_answers,
         row.get_change_display() if row.is_done else "",

@@ -108,19 +108,20 @@ def test_questions_are_paged_and_filtered(reviewer_client: Client) -> None:
 
 def test_questions_are_exported_without_formulas(reviewer_client: Client) -> None:
     run = finish(reviewer_client)
-    LabRow.objects.filter(run=run, ordinal=1).update(question="=HYPERLINK(1)")
+    LabRow.objects.filter(run=run, ordinal=1).update(question="=HYPERLINK(1)", category="complaint")
 
     text = reviewer_client.get(reverse("lab_run_csv", args=[run.pk])).content.decode("utf-8-sig")
     rows = list(csv.DictReader(StringIO(text)))
     assert len(rows) == 50
     assert rows[0]["问题"] == "'=HYPERLINK(1)"
+    assert (rows[0]["业务类型"], rows[1]["业务类型"]) == ("投诉举报", "")
     assert (rows[0]["试验名次"], rows[0]["变化"], rows[2]["变化"]) == ("1", "不变", "无答案")
     assert rows[0]["试验第一名"] == "云岚市既有住宅加装电梯办法"
     response = reviewer_client.get(reverse("lab_run_xlsx", args=[run.pk]))
     sheet = openpyxl.load_workbook(BytesIO(response.content)).active
     assert sheet is not None
     assert sheet.max_row == 51
-    assert sheet["B2"].value == "'=HYPERLINK(1)"
+    assert (sheet["B2"].value, sheet["C1"].value, sheet["C2"].value) == ("'=HYPERLINK(1)", "业务类型", "投诉举报")
 
 
 def test_titles_for_other_departments_are_not_shown(
