@@ -77,6 +77,7 @@ class GoldenRun(models.Model):
         User, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name="放行人"
     )
     created_at = models.DateTimeField("提出时间", auto_now_add=True)
+    attempts = models.PositiveSmallIntegerField("比较次数", default=0)
     heartbeat_at = models.DateTimeField("最近进度", null=True, blank=True)
     finished_at = models.DateTimeField("结束时间", null=True, blank=True)
 

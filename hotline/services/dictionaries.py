@@ -6,7 +6,7 @@ import logging
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from hotline import tasks
@@ -24,6 +24,7 @@ from kb.tasks import enqueue
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=15)
+MAX_ATTEMPTS = 3
 NOTE_LIMIT = 500
 State = DictionaryTrial.State
 
@@ -105,9 +106,13 @@ def put_live(*, by: User, drafts_sha256: str, note: str = "", is_override: bool 
 
 def _claim() -> DictionaryTrial | None:
     now = timezone.now()
-    free = Q(state=State.WAITING) | Q(state=State.RUNNING, lease_expires_at__lt=now)
+    late = Q(state=State.RUNNING, lease_expires_at__lt=now)
+    error = f"试用时工作进程连续 {MAX_ATTEMPTS} 次中断（可能内存不足），已停下，草稿未受影响；可以重新试用。"
+    DictionaryTrial.objects.filter(late, attempts__gte=MAX_ATTEMPTS).update(state=State.FAILED, error=error)
+    free = Q(state=State.WAITING) | late
+    taken = {"state": State.RUNNING, "lease_expires_at": now + LEASE, "attempts": F("attempts") + 1}
     for pk in DictionaryTrial.objects.filter(free).order_by("pk").values_list("pk", flat=True):
-        if DictionaryTrial.objects.filter(free, pk=pk).update(state=State.RUNNING, lease_expires_at=now + LEASE):
+        if DictionaryTrial.objects.filter(free, pk=pk).update(**taken):
             return DictionaryTrial.objects.get(pk=pk)
     return None
 

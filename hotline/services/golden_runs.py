@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from hotline import tasks
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 ASKED_AT_ONCE = 10  # golden questions that a page waits for; more are asked by a worker, with a progress bar
 STOPPED_AFTER = timedelta(minutes=3)
+MAX_ATTEMPTS = 3
 NOTE_LIMIT = 200
 OWN_ROWS = frozenset({"settings", "model", "instructions"})  # of what is live, those that a change replaces
 Kind, State = GoldenRun.Kind, GoldenRun.State
@@ -142,7 +143,7 @@ def retry_run(*, run: GoldenRun, by: User) -> GoldenRun:
     if run.kind == Kind.INDEX:
         raise DeskError("请在“知识库 · 索引”页重新构建索引。")
     _refuse_overtaken(run)
-    run.state, run.error, run.done = State.WAITING, "", 0
+    run.state, run.error, run.done, run.attempts = State.WAITING, "", 0, 0
     run.save()
     record_event(action="golden_run_retried", subject=run, by=by)
     enqueue(tasks.compare_waiting_runs)
@@ -150,12 +151,19 @@ def retry_run(*, run: GoldenRun, by: User) -> GoldenRun:
 
 
 def _claim(run: GoldenRun) -> bool:
-    """One worker a run; a stale one may be taken over."""
+    """One worker a run; a stale one may be taken over, but for one that MAX_ATTEMPTS workers have not survived."""
     now = timezone.now()
     free = Q(state=State.WAITING) | Q(state=State.RUNNING, heartbeat_at__lt=now - STOPPED_AFTER)
-    taken = GoldenRun.objects.filter(free, pk=run.pk).update(state=State.RUNNING, heartbeat_at=now, done=0)
+    taken = GoldenRun.objects.filter(free, pk=run.pk).update(
+        state=State.RUNNING, heartbeat_at=now, done=0, attempts=F("attempts") + 1
+    )
     run.refresh_from_db()
-    return bool(taken)
+    if not taken or run.attempts <= MAX_ATTEMPTS:
+        return bool(taken)
+    error = f"比较时工作进程连续 {MAX_ATTEMPTS} 次中断（可能内存不足），已停下，线上不变；可以再比一次。"
+    _mine(run).update(state=State.FAILED, error=error, finished_at=now)
+    run.refresh_from_db()
+    return False
 
 
 def _mine(run: GoldenRun) -> QuerySet[GoldenRun]:

@@ -177,6 +177,7 @@ class DictionaryTrial(models.Model):
     comparison = models.JSONField("结果", default=dict, blank=True)
     error = models.TextField("错误", blank=True)
     lease_expires_at = models.DateTimeField("租约到期", null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField("试用次数", default=0)
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, verbose_name="操作人", related_name="+"
     )

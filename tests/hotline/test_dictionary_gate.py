@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from hotline import dictionary_trials
 from hotline.errors import DeskError
 from hotline.golden import GoldenComparison
 from hotline.measurement import Figures
 from hotline.models import AuditEvent, User
-from hotline.services.dictionaries import ReleaseHeld, find_trial, put_live, request_trial, run_waiting_trials
+from hotline.services import dictionaries
+from hotline.services.dictionaries import (
+    ReleaseHeld,
+    explain_hold,
+    find_trial,
+    put_live,
+    request_trial,
+    run_waiting_trials,
+)
 from hotline.services.golden_questions import add_golden_question
 from kb.live_dictionaries import get_live_rules
 from kb.models import DictionaryEntry, DictionaryRelease, DictionaryTrial, DocumentVersion
@@ -132,6 +143,30 @@ def test_drafts_that_change_while_they_wait_are_not_tried(drafted: str, by: User
     trial.refresh_from_db()
     assert trial.state == DictionaryTrial.State.FAILED
     assert "重新试用" in trial.error
+
+
+def test_trial_whose_workers_are_killed_every_time_is_given_up_and_made_anew(
+    drafted: str, by: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = request_trial(by=by)
+
+    def be_killed(on_progress: object) -> dict[str, object]:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dictionaries, "try_drafts", be_killed)
+        for _ in range(dictionaries.MAX_ATTEMPTS):
+            with pytest.raises(SystemExit):
+                run_waiting_trials()
+            DictionaryTrial.objects.update(lease_expires_at=timezone.now() - timedelta(hours=1))
+        assert run_waiting_trials() == 0
+    trial.refresh_from_db()
+    assert trial.state == "failed"
+    assert "连续 3 次中断" in trial.error
+
+    assert request_trial(by=by) != trial
+    assert run_waiting_trials() == 1
+    assert explain_hold(find_trial(drafted)) == ""
 
 
 def test_nothing_to_try_is_said(released: DictionaryRelease, by: User) -> None:

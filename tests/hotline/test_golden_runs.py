@@ -220,6 +220,34 @@ def test_run_of_a_killed_worker_is_taken_over_but_not_one_at_work(agent: User, s
 
 
 @pytest.mark.usefixtures("golden_questions")
+def test_run_whose_workers_are_killed_every_time_is_given_up_and_tried_again(
+    agent: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(golden_runs, "ASKED_AT_ONCE", 2)
+    run = save_settings(settings=STRICT, note="", by=agent)
+
+    def be_killed(**asked: object) -> object:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(golden_runs, "compare_on_golden", be_killed)
+        for _ in range(golden_runs.MAX_ATTEMPTS):
+            with pytest.raises(SystemExit):
+                golden_runs.compare_waiting_runs()
+            GoldenRun.objects.update(heartbeat_at=timezone.now() - timedelta(hours=1))
+        golden_runs.compare_waiting_runs()
+    run.refresh_from_db()
+    assert (run.state, get_live_settings()) == ("failed", RetrievalSettings())
+    assert "连续 3 次中断" in run.error
+    assert run.finished_at
+    assert golden_runs.compare_waiting_runs() == 0
+
+    golden_runs.retry_run(run=run, by=agent)
+    golden_runs.compare_waiting_runs()
+    assert get_live_settings() == STRICT
+
+
+@pytest.mark.usefixtures("golden_questions")
 @pytest.mark.parametrize("is_away", [False, True])
 def test_worker_that_was_taken_over_changes_nothing_any_more(
     agent: User, monkeypatch: pytest.MonkeyPatch, *, is_away: bool
