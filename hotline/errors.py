@@ -60,3 +60,12 @@ class WrongState(DeskError):
 
     code = "wrong_state"
     status = 409
+
+
+class LiveChanged(WrongState):
+    """What is live is not what it was when the form was opened; `what` with who changed it when."""
+
+    code = "live_changed"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"你打开这一页之后，{what}。没有提交；请先看现在的内容，再决定要不要改。")

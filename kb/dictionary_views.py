@@ -18,6 +18,7 @@ from kb.dictionary_forms import EntryFilterForm, EntryForm, ImportForm
 from kb.dictionary_kinds import KINDS
 from kb.errors import KnowledgeError
 from kb.models import DictionaryDraft, DictionaryEntry, DictionaryRelease
+from kb.opened_forms import digest_values
 from kb.parsing import ParseLimits
 from kb.services import dictionaries, dictionary_drafts
 from kb.tables import read_table
@@ -86,12 +87,20 @@ def show_entry(request: HttpRequest, pk: int) -> HttpResponse:
     form = EntryForm(KINDS[entry.kind], request.POST or None, initial=(draft or entry).values)
     if request.method == "POST":
         try:
-            draft = dictionary_drafts.draft_change(entry=entry, values=form.values(), by=request.user)
+            draft = dictionary_drafts.draft_change(
+                entry=entry, values=form.values(), by=request.user, opened=request.POST.get("opened", "")
+            )
         except KnowledgeError as error:
             form.add_error(None, str(error))
         else:
             return _show_saved(request, entry, DRAFTED if draft else "没有改动。")
-    context = {"entry": entry, "draft": draft, "title": entry.text, "changes": selectors.list_entry_changes(entry)}
+    context = {
+        "entry": entry,
+        "draft": draft,
+        "opened": digest_values((draft or entry).values),
+        "title": entry.text,
+        "changes": selectors.list_entry_changes(entry),
+    }
     return _render_form(request, form, context)
 
 
@@ -117,13 +126,15 @@ def edit_draft(request: HttpRequest, pk: int) -> HttpResponse:
     form = EntryForm(KINDS[draft.kind], request.POST or None, initial=draft.values)
     if request.method == "POST":
         try:
-            dictionary_drafts.change_draft(draft=draft, values=form.values(), by=request.user)
+            dictionary_drafts.change_draft(
+                draft=draft, values=form.values(), by=request.user, opened=request.POST.get("opened", "")
+            )
         except KnowledgeError as error:
             form.add_error(None, str(error))
         else:
             messages.success(request, "草稿已保存。")
             return redirect(TRAY)
-    return _render_form(request, form, {"title": f"草稿：{draft.text}"})
+    return _render_form(request, form, {"title": f"草稿：{draft.text}", "opened": digest_values(draft.values)})
 
 
 @require_POST

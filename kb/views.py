@@ -15,6 +15,7 @@ from kb import indexing, page_selectors
 from kb.errors import KnowledgeError
 from kb.forms import ChainForm, DayForm, DocumentFilterForm, MetadataForm, RepealForm
 from kb.models import DocumentVersion, PolicyDocument, Upload
+from kb.opened_forms import digest_values
 from kb.services import uploads as upload_service
 from kb.services import versions as version_service
 from kb.web import guarded_view, is_htmx, paginate, read_id, read_ids
@@ -100,7 +101,8 @@ def show_version(request: HttpRequest, pk: int) -> HttpResponse:
     form = MetadataForm(request.POST or None, instance=version)
     if request.method == "POST" and form.is_valid():
         try:
-            version_service.correct_metadata(version=version, changes=form.changes(), by=request.user)
+            opened = request.POST.get("opened", "")
+            version_service.correct_metadata(version=version, changes=form.changes(), by=request.user, opened=opened)
         except KnowledgeError as error:
             form.add_error(None, str(error))
         else:
@@ -186,6 +188,7 @@ def _version_context(request: HttpRequest, version: DocumentVersion, form: Metad
     return {
         "version": stored,
         "form": form,
+        "opened": digest_values(version_service.describe_metadata(stored)),
         "repeal_form": RepealForm(initial={"on": timezone.localdate()}),
         "passages": paginate(request, page_selectors.list_passages(version), 40),
         "history": list(version.metadata_changes.select_related("by")[:50]),

@@ -15,6 +15,7 @@ from hotline.question_files import read_questions
 from hotline.services.audit import record_event
 from hotline.services.tickets import clean_question
 from kb.models import PolicyDocument
+from kb.opened_forms import refuse_changed
 from kb.selectors import find_documents_by_name
 
 NOTE_LIMIT = 200
@@ -69,10 +70,18 @@ def add_golden_question(
 
 @transaction.atomic
 def change_golden_question(
-    *, row: GoldenQuestion, question: str, document_ids: Collection[int], category: str, note: str, by: User
+    *,
+    row: GoldenQuestion,
+    question: str,
+    document_ids: Collection[int],
+    category: str,
+    note: str,
+    by: User,
+    opened: str = "",
 ) -> GoldenQuestion:
-    """Raises as add_golden_question."""
+    """Raises as add_golden_question, and ChangedMeanwhile where the form was `opened` over other values."""
     row = GoldenQuestion.objects.select_for_update().get(pk=row.pk)
+    refuse_changed(opened, describe_question(row))
     row.question = clean_question(question)
     row.digest = digest_of(row.question)
     row.category, row.note = category, mask_note(note, NOTE_LIMIT)
@@ -86,6 +95,12 @@ def change_golden_question(
         action="golden_question_changed", subject=row, by=by, before=before, documents=sorted(set(document_ids))
     )
     return row
+
+
+def describe_question(row: GoldenQuestion) -> dict[str, object]:
+    """What a form changes, as it is."""
+    documents = sorted(row.documents.values_list("pk", flat=True))
+    return {"question": row.question, "documents": documents, "category": row.category, "note": row.note}
 
 
 @transaction.atomic

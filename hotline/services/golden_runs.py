@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -39,17 +39,25 @@ class _TakenOver(Exception):
 
 
 def propose_change(
-    *, kind: GoldenRun.Kind, proposal: dict[str, Any], note: str, by: User | None, waits: bool = False
+    *,
+    kind: GoldenRun.Kind,
+    proposal: dict[str, Any],
+    note: str,
+    by: User | None,
+    waits: bool = False,
+    opened: Mapping[str, int | None] | None = None,
 ) -> GoldenRun:
     """Compared at once where that is quick or the caller `waits`, else by a worker; live where no figure falls.
 
-    A proposal holds settings as a whole, so it holds for what is live now: another that comes first overtakes it.
+    A proposal holds settings as a whole, so it holds for what is live now, or was when its form was `opened` (of the
+    rows of `describe_base` those that the form names): another that comes first overtakes it.
     """
     questions = GoldenQuestion.objects.count()
+    base = {**describe_base(), **(opened or {})}
     with transaction.atomic():
         run = GoldenRun.objects.create(
             kind=kind,
-            proposal={**proposal, "base": describe_base()},
+            proposal={**proposal, "base": base},
             note=mask_note(note, NOTE_LIMIT),
             by=by,
             questions=questions,

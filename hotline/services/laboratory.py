@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from hotline.errors import DeskError, WrongState
+from hotline.errors import DeskError, LiveChanged, WrongState
 from hotline.golden_changes import store_template
 from hotline.instructions import list_live_keys
 from hotline.live_settings import get_live_settings
@@ -50,30 +50,49 @@ def _mask(settings: RetrievalSettings) -> RetrievalSettings:
     return replace(settings, instruction=mask_personal_data(settings.instruction))
 
 
-def save_template(*, key: str, label: str, text: str, by: User) -> GoldenRun | None:
+def find_newest_template() -> int:
+    """The number of the template version that was saved last, which a form carries along; 0 without any."""
+    return InstructionTemplate.objects.order_by("-id").values_list("pk", flat=True).first() or 0
+
+
+def save_template(*, key: str, label: str, text: str, by: User, opened: int | None = None) -> GoldenRun | None:
     """A new version of the template `key`; earlier ones are kept.
 
     Where lookups are reranked with it the golden questions decide, as the run that comes back says; None: it is saved.
-    Raises DeskError for an empty text.
+    Raises DeskError for an empty text. `opened`: what `find_newest_template` said when the form was opened; raises
+    LiveChanged where a version of this template has come since.
     """
+    _refuse_changed(key, opened)
     if not text.strip():
         raise DeskError("指令是空的。", code="empty_instruction")
     return _propose(key=key, label=label.strip(), text=mask_personal_data(text.strip()), by=by)
 
 
-def restore_template(*, template: InstructionTemplate, by: User) -> GoldenRun | None:
+def restore_template(*, template: InstructionTemplate, by: User, opened: int | None = None) -> GoldenRun | None:
     """An earlier version again. As `save_template`; raises DeskError for the live one."""
+    _refuse_changed(template.key, opened)
     newest = InstructionTemplate.objects.filter(key=template.key).order_by("-id").first()
     if newest and (newest.label, newest.text) == (template.label, template.text):
         raise DeskError("这一版正在使用。", code="nothing_changed")
     return _propose(key=template.key, label=template.label, text=template.text, by=by)
 
 
-def withdraw_template(*, template: InstructionTemplate, by: User) -> GoldenRun | None:
+def withdraw_template(*, template: InstructionTemplate, by: User, opened: int | None = None) -> GoldenRun | None:
     """The built-in one of the same key again, or none. As `save_template`; raises DeskError where settings name it."""
+    _refuse_changed(template.key, opened)
     if template.key == get_live_settings().instruction and template.key not in INSTRUCTION_TEMPLATES:
         raise DeskError("线上设置正用这个模板，请先改设置。", code="template_in_use")
     return _propose(key=template.key, label=template.label, text="", by=by)
+
+
+def _refuse_changed(key: str, opened: int | None) -> None:
+    if opened is None:
+        return
+    newer = InstructionTemplate.objects.filter(key=key, pk__gt=opened).select_related("by").order_by("-id").first()
+    if newer:
+        when = f"{timezone.localtime(newer.at):%m-%d %H:%M}"
+        now = f"现在是“{newer.text}”" if newer.text else "已停用"
+        raise LiveChanged(f"指令模板 {key} 已由 {newer.by or '系统'} 在 {when} 改过，{now}")
 
 
 def is_instruction_read() -> bool:

@@ -18,6 +18,7 @@ from hotline.masking import mask_personal_data
 from hotline.models import GoldenQuestion, SecondaryReview, Ticket, User
 from hotline.services import golden_questions
 from hotline.views.base import CHANGE_SETTINGS, MANAGE_KNOWLEDGE, desk_view, redirect_to_search
+from kb.opened_forms import ChangedMeanwhile, digest_values
 from kb.web import paginate, read_file, send_table
 
 
@@ -49,13 +50,14 @@ def edit_golden(request: HttpRequest, pk: int | None = None) -> HttpResponse:
     form = GoldenQuestionForm(request.POST or None, initial=golden_pages.read_question(row) if row else None)
     if request.method == "POST" and form.is_valid():
         try:
-            _save(row, form.cleaned_data, request.user)
-        except DeskError as error:
+            _save(row, form.cleaned_data, request.user, opened=request.POST.get("opened", ""))
+        except (DeskError, ChangedMeanwhile) as error:
             form.add_error("question", str(error))
         else:
             messages.success(request, "已保存。" if row else "已加入标准问题。")
             return redirect("lab_golden")
-    context = {"form": form, "row": row, "here": "golden"}
+    opened = digest_values(golden_questions.describe_question(row)) if row else ""
+    context = {"form": form, "row": row, "opened": opened, "here": "golden"}
     return render(request, "lab/golden_question.html", context, status=400 if form.errors else 200)
 
 
@@ -105,9 +107,9 @@ def add_from_review(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("review", pk)
 
 
-def _save(row: GoldenQuestion | None, chosen: Mapping[str, Any], by: User) -> None:
+def _save(row: GoldenQuestion | None, chosen: Mapping[str, Any], by: User, *, opened: str) -> None:
     values = {"document_ids": chosen["policies"], **{name: chosen[name] for name in ("question", "category", "note")}}
     if row:
-        golden_questions.change_golden_question(row=row, by=by, **values)
+        golden_questions.change_golden_question(row=row, by=by, opened=opened, **values)
     else:
         golden_questions.add_golden_question(by=by, **values)

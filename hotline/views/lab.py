@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from hotline import lab_pages
-from hotline.errors import DeskError
+from hotline.errors import DeskError, LiveChanged
 from hotline.forms import first_error
 from hotline.instructions import choose_instruction
 from hotline.lab_columns import build_columns
@@ -57,17 +57,21 @@ def compare(request: HttpRequest) -> HttpResponse:
 @desk_view(USE_LABORATORY)
 def show_comparison(request: HttpRequest, pk: int) -> HttpResponse:
     """Asked anew by whoever opens it, as far as they may read."""
-    kept = get_object_or_404(LabComparison, pk=pk)
+    return _show_kept(request, get_object_or_404(LabComparison, pk=pk))
+
+
+def _show_kept(request: HttpRequest, kept: LabComparison, **more: Any) -> HttpResponse:
     first, second = RetrievalSettings.from_json(kept.first), RetrievalSettings.from_json(kept.second)
     initial = {"q": kept.question, "category": kept.category, "as_of": kept.as_of}
-    context = {**_offer(first, second, initial=initial), "comparison": kept}
+    context = {**_offer(first, second, initial=initial), "comparison": kept, **more}
+    context["opened_template"] = laboratory.find_newest_template()
     departments = readable_departments(request.user)
     try:
         trials = [run_trial(kept.question, side, as_of=kept.as_of, departments=departments) for side in (first, second)]
         columns = build_columns(trials, as_of=kept.as_of, departments=departments)
     except DeskError as error:
         return render(request, "lab/compare.html", {**context, "error": str(error)}, status=error.status)
-    return render(request, "lab/compare.html", {**context, "columns": columns})
+    return render(request, "lab/compare.html", {**context, "columns": columns}, status=409 if more else 200)
 
 
 @require_POST
@@ -76,11 +80,17 @@ def save_template(request: HttpRequest) -> HttpResponse:
     form = TemplateForm(request.POST)
     if not form.is_valid():
         raise DeskError(first_error(form))
-    run = laboratory.save_template(**form.cleaned_data, by=request.user)
+    kept = find_comparison(request.POST)
+    try:
+        opened = read_id(request.POST.get("opened"))
+        run = laboratory.save_template(**form.cleaned_data, by=request.user, opened=opened)
+    except LiveChanged as error:
+        if kept is None:
+            raise
+        return _show_kept(request, kept, template_form=form, refusal=error)
     if run and run.state != run.State.APPLIED:
         return redirect("lab_golden_run", run.pk)
     tell_of_template(request, "指令已存为模板，工单的业务类型同名时即采用。")
-    kept = find_comparison(request.POST)
     return redirect("lab_comparison", kept.pk) if kept else redirect("lab")
 
 

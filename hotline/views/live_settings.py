@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from hotline import golden_pages
-from hotline.errors import DeskError
+from hotline.errors import DeskError, LiveChanged
 from hotline.forms import first_error
 from hotline.golden_forms import ReasonForm, TargetForm
 from hotline.lab_forms import SettingsForm
@@ -32,7 +32,7 @@ from hotline.threshold_advice import (
 from hotline.threshold_chart import CurveChart, draw_thresholds, list_rows
 from hotline.views.base import CHANGE_SETTINGS, MANAGE_KNOWLEDGE, desk_view
 from hotline.views.lab import offer_side, tell_of_template
-from kb.web import is_htmx
+from kb.web import is_htmx, read_id
 from reranking.threshold_learning import TARGET_ERROR
 
 
@@ -40,11 +40,19 @@ from reranking.threshold_learning import TARGET_ERROR
 @desk_view(MANAGE_KNOWLEDGE, CHANGE_SETTINGS)
 def show_settings(request: HttpRequest) -> HttpResponse:
     """The live settings with their history; posting proposes others, `?comparison=` names some to start from."""
+    refusal: LiveChanged | None = None
     if request.method == "POST":
-        return _propose(request)
+        try:
+            return _propose(request)
+        except LiveChanged as error:
+            refusal = error
     live = get_live_settings()
     context = {
-        "form": offer_side(request),
+        "form": SettingsForm(request.POST, prefix="b") if refusal else offer_side(request),
+        "refusal": refusal,
+        "note": request.POST.get("note", ""),
+        "opened": live_settings.find_saved(),
+        "opened_template": laboratory.find_newest_template(),
         "live": describe_settings(live),
         "idle": find_idle_thresholds(live),
         "revision": load_lexical_model().revision,
@@ -55,7 +63,7 @@ def show_settings(request: HttpRequest) -> HttpResponse:
         "questions": GoldenQuestion.objects.count(),
         "here": "settings",
     }
-    return render(request, "lab/settings.html", context)
+    return render(request, "lab/settings.html", context, status=refusal.status if refusal else 200)
 
 
 @require_POST
@@ -63,7 +71,7 @@ def show_settings(request: HttpRequest) -> HttpResponse:
 def restore_settings(request: HttpRequest, pk: int) -> HttpResponse:
     """An earlier row again; 0 is the deployment's own."""
     saved = get_object_or_404(SavedSettings, pk=pk) if pk else None
-    return _tell(request, live_settings.restore_settings(saved=saved, by=request.user))
+    return _tell(request, live_settings.restore_settings(saved=saved, by=request.user, opened=_opened(request)))
 
 
 @require_POST
@@ -71,7 +79,7 @@ def restore_settings(request: HttpRequest, pk: int) -> HttpResponse:
 def restore_model(request: HttpRequest, pk: int) -> HttpResponse:
     """Earlier coefficients again; 0 is the deployment's own."""
     version = get_object_or_404(LexicalModelVersion, pk=pk) if pk else None
-    return _tell(request, live_settings.restore_model(version=version, by=request.user))
+    return _tell(request, live_settings.restore_model(version=version, by=request.user, opened=_opened(request)))
 
 
 @require_POST
@@ -80,7 +88,7 @@ def restore_template(request: HttpRequest, pk: int) -> HttpResponse:
     """An earlier version of an instruction again; `withdraw`: none of one's own."""
     template = get_object_or_404(InstructionTemplate, pk=pk)
     change = laboratory.withdraw_template if "withdraw" in request.POST else laboratory.restore_template
-    run = change(template=template, by=request.user)
+    run = change(template=template, by=request.user, opened=_opened(request))
     if run:
         return _tell(request, run)
     tell_of_template(request, "指令模板已更改。")
@@ -150,6 +158,7 @@ def show_thresholds(request: HttpRequest) -> HttpResponse:
         "live": acting,
         "idle": idle,
         "fitted": load_lexical_model().review.share_threshold if advice.signal == "share" else None,
+        "opened": live_settings.find_saved(),
         "here": "thresholds",
     }
     return render(request, "lab/thresholds.html", context, status=400 if form.errors else 200)
@@ -162,7 +171,8 @@ def _propose(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         raise DeskError(first_error(form))
     settings, note = form.cleaned_data["settings"], request.POST.get("note", "")
-    return _tell(request, live_settings.save_settings(settings=settings, note=note, by=request.user))
+    run = live_settings.save_settings(settings=settings, note=note, by=request.user, opened=_opened(request))
+    return _tell(request, run)
 
 
 def _adopt(request: HttpRequest, advice: ThresholdAdvice) -> HttpResponse:
@@ -172,7 +182,13 @@ def _adopt(request: HttpRequest, advice: ThresholdAdvice) -> HttpResponse:
         raise DeskError(advice.overall.missing, code="too_few_verdicts")
     settings = with_learned(get_live_settings(), advice)
     note = f"从 {advice.overall.verdicts} 条复核结论学习阈值"
-    return _tell(request, live_settings.save_settings(settings=settings, note=note, by=request.user))
+    run = live_settings.save_settings(settings=settings, note=note, by=request.user, opened=_opened(request))
+    return _tell(request, run)
+
+
+def _opened(request: HttpRequest) -> int | None:
+    """What was live when the page was drawn."""
+    return read_id(request.POST.get("opened"))
 
 
 def _tell(request: HttpRequest, run: GoldenRun) -> HttpResponse:

@@ -15,6 +15,7 @@ from kb.bulk_rows import write_rows
 from kb.dictionary_kinds import EntryValues, clean_values
 from kb.errors import KnowledgeError
 from kb.models import DictionaryDraft, DictionaryEntry
+from kb.opened_forms import refuse_changed
 from kb.query_understanding.rules import RuleError
 
 Action = DictionaryDraft.Action
@@ -73,9 +74,13 @@ def draft_new_entry(*, values: Mapping[str, Any], by: AbstractBaseUser | None) -
 
 @transaction.atomic
 def draft_change(
-    *, entry: DictionaryEntry, values: Mapping[str, Any], by: AbstractBaseUser | None
+    *, entry: DictionaryEntry, values: Mapping[str, Any], by: AbstractBaseUser | None, opened: str = ""
 ) -> DictionaryDraft | None:
-    """An entry to be changed; None where nothing differs (any more). Raises EntryRefused, EntryKnown."""
+    """An entry to be changed; None where nothing differs (any more).
+
+    Raises EntryRefused, EntryKnown, ChangedMeanwhile where the form was `opened` over other values.
+    """
+    refuse_changed(opened, describe_wanted(entry))
     wanted = _clean({**values, "kind": entry.kind})
     other = _find_entry(wanted)
     if (other and other.pk != entry.pk) or _drafts_like(wanted).exclude(entry=entry).exists():
@@ -89,11 +94,12 @@ def draft_change(
 
 @transaction.atomic
 def change_draft(
-    *, draft: DictionaryDraft, values: Mapping[str, Any], by: AbstractBaseUser | None
+    *, draft: DictionaryDraft, values: Mapping[str, Any], by: AbstractBaseUser | None, opened: str = ""
 ) -> DictionaryDraft | None:
-    """Correct a draft. Raises EntryRefused, EntryKnown."""
+    """Correct a draft. Raises as draft_change."""
     if draft.entry:
-        return draft_change(entry=draft.entry, values=values, by=by)
+        return draft_change(entry=draft.entry, values=values, by=by, opened=opened)
+    refuse_changed(opened, draft.values)
     wanted = _clean({**values, "kind": draft.kind})
     if _find_entry(wanted) or _drafts_like(wanted).exclude(pk=draft.pk).exists():
         raise EntryKnown(f"“{wanted.text}”已在词典或草稿中，不能有两条。")
@@ -102,6 +108,12 @@ def change_draft(
     draft.by, draft.builtin_key = by, None  # type: ignore[assignment]
     draft.save()
     return draft
+
+
+def describe_wanted(entry: DictionaryEntry) -> dict[str, Any]:
+    """What a form for an entry is opened over: its draft, else itself."""
+    draft = DictionaryDraft.objects.filter(entry=entry).first()
+    return (draft or DictionaryEntry.objects.get(pk=entry.pk)).values
 
 
 @transaction.atomic

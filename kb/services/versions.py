@@ -16,6 +16,7 @@ from django.utils import timezone
 from kb import tasks
 from kb.errors import KnowledgeError, WrongVersionState
 from kb.models import Department, DocumentVersion, MetadataChange, Passage, PolicyDocument, Upload
+from kb.opened_forms import refuse_changed
 from kb.parsing import ParsedDocument
 from kb.parsing.document_numbers import normalise_document_number
 from kb.passages import PASSAGE_SCHEME, split_passages
@@ -109,13 +110,15 @@ def repeal_version(*, version: DocumentVersion, on: date, reason: str, by: Abstr
 
 @transaction.atomic
 def correct_metadata(
-    *, version: DocumentVersion, changes: Mapping[str, Any], by: AbstractBaseUser | None
+    *, version: DocumentVersion, changes: Mapping[str, Any], by: AbstractBaseUser | None, opened: str = ""
 ) -> DocumentVersion:
     """Correct what was read from the file, with history. `departments` takes Department rows.
 
-    Raises KnowledgeError for an empty title, an unknown field, or an end before the beginning.
+    Raises KnowledgeError for an empty title, an unknown field, or an end before the beginning; ChangedMeanwhile where
+    the form was `opened` over other values.
     """
     version = _lock([version.pk]).get()
+    refuse_changed(opened, describe_metadata(version))
     differences = {}
     for name, value in changes.items():
         if name == "departments":
@@ -133,6 +136,12 @@ def correct_metadata(
         record_change(version=version, changes=differences, by=by)
         _settle(version.document_id)
     return version
+
+
+def describe_metadata(version: DocumentVersion) -> dict[str, Any]:
+    """What can be corrected, as it is."""
+    departments = sorted(department.pk for department in version.departments.all())
+    return {**{name: getattr(version, name) for name in CORRECTABLE}, "departments": departments}
 
 
 @transaction.atomic

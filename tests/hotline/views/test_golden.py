@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -185,3 +186,31 @@ def test_others_may_not(sign_in: Callable[[User], Client], role: str) -> None:
     assert client.post(reverse("ticket_golden", args=[ticket.number])).status_code == 403
     assert client.get(reverse("lab_settings")).status_code == 403
     assert client.get(reverse("lab_thresholds")).status_code == 403
+
+
+def test_question_that_somebody_has_changed_meanwhile_is_not_overwritten(client: Client) -> None:
+    make_version()
+    add(client)
+    row = GoldenQuestion.objects.get()
+    address = reverse("lab_golden_question", args=[row.pk])
+    opened = re.findall(r'name="opened" value="(\w+)"', client.get(address).content.decode())[0]
+    sent = {
+        "question": row.question,
+        "policies": "云岚市物业管理条例",
+        "category": "",
+        "note": "我的备注",
+        "opened": opened,
+    }
+    GoldenQuestion.objects.update(note="同事的备注")
+
+    response = client.post(address, sent)
+
+    page = response.content.decode()
+    assert "有人改过这里，没有保存" in page
+    assert "我的备注" in page
+    row.refresh_from_db()
+    assert (row.note, row.category) == ("同事的备注", "complaint")
+    again = re.findall(r'name="opened" value="(\w+)"', page)[0]
+    client.post(address, {**sent, "opened": again})
+    row.refresh_from_db()
+    assert row.note == "我的备注"

@@ -17,7 +17,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from hotline import trials
-from hotline.models import InstructionTemplate, KnowledgeGap, LabComparison, LabRow, LabRun, Lookup
+from hotline.instructions import instruction_text
+from hotline.models import InstructionTemplate, KnowledgeGap, LabComparison, LabRow, LabRun, Lookup, User
 from hotline.retrieval_settings import RetrievalSettings
 from hotline.services.laboratory import keep_comparison
 from kb.models import DocumentVersion
@@ -269,3 +270,24 @@ def test_empty_gap_is_refused(reviewer_client: Client) -> None:
 
     assert response.status_code == 400
     assert "请写问题。" in response.content.decode()
+
+
+def test_template_that_somebody_has_changed_meanwhile_is_not_overwritten(
+    administrator_client: Client, policies: Policies, administrator: User
+) -> None:
+    kept = keep_comparison(question="楼上漏水", first=RetrievalSettings(), second=RetrievalSettings(), by=administrator)
+    page = administrator_client.get(reverse("lab_comparison", args=[kept.pk])).content.decode()
+    opened = re.findall(r'name="opened" value="(\d+)"', page)[0]
+    sent = {"key": "deadline", "label": "期限", "text": "找出期限", "opened": opened, "comparison": kept.pk}
+    InstructionTemplate.objects.create(key="deadline", label="期限", text="同事写的", by=administrator)
+
+    response = administrator_client.post(reverse("lab_instructions"), sent)
+
+    page = response.content.decode()
+    assert response.status_code == 409
+    assert "现在是“同事写的”" in page
+    assert ">找出期限</textarea>" in page
+    assert instruction_text("deadline") == "同事写的"
+    again = re.findall(r'name="opened" value="(\d+)"', page)[0]
+    administrator_client.post(reverse("lab_instructions"), {**sent, "opened": again})
+    assert instruction_text("deadline") == "找出期限"

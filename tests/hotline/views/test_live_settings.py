@@ -12,9 +12,17 @@ from django.urls import reverse
 from hotline import golden
 from hotline.instructions import instruction_text
 from hotline.live_settings import forget_live_values, get_live_settings
-from hotline.models import GoldenRun, InstructionTemplate, SavedSettings, SecondaryReview, User
+from hotline.models import (
+    GoldenRun,
+    InstructionTemplate,
+    LexicalModelVersion,
+    SavedSettings,
+    SecondaryReview,
+    User,
+)
 from hotline.rerankers import load_lexical_model
 from hotline.retrieval_settings import name_revision
+from hotline.services import live_settings
 from hotline.services.golden_questions import add_golden_question
 from kb.models import DocumentVersion
 from kb.search.types import SearchEngine
@@ -209,3 +217,82 @@ def test_line_of_business_with_enough_verdicts_has_a_curve_and_a_threshold_that_
 
 def test_target_out_of_range_is_said(client: Client) -> None:
     assert client.get(reverse("lab_thresholds"), {"target": "99"}).status_code == 400
+
+
+def read_opened(client: Client, address: str) -> str:
+    page = client.get(address).content.decode()
+    return re.findall(r'name="opened" value="(\d*)"', page)[0]
+
+
+@pytest.mark.usefixtures("policies")
+def test_form_opened_before_somebody_else_saved_overwrites_nothing(client: Client, administrator: User) -> None:
+    opened = read_opened(client, reverse("lab_settings"))
+    propose(client, note="同事先改了")
+
+    sent = {"b-rewrites": "none", "note": "我的理由", "opened": opened}
+    response = client.post(reverse("lab_settings"), sent)
+
+    page = response.content.decode()
+    assert response.status_code == 409
+    assert f"线上设置已由 {administrator} 在" in page
+    assert "同事先改了" in page
+    assert 'value="我的理由"' in page
+    assert re.search(r'<option value="none" selected>', page)
+    assert get_live_settings().rewrites == "default"
+    again = re.findall(r'name="opened" value="(\d+)"', page)[0]
+    client.post(reverse("lab_settings"), {**sent, "opened": again})
+    assert get_live_settings().rewrites == "none"
+
+
+@pytest.mark.usefixtures("policies")
+def test_change_that_comes_between_the_form_and_the_comparison_overtakes_it(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = read_opened(client, reverse("lab_settings"))
+    propose(client)
+    monkeypatch.setattr(live_settings, "find_saved", lambda: int(opened))
+
+    page = propose(client, **{"b-reranker": "configured", "b-rewrites": "none", "opened": opened})
+
+    assert "提交之后线上设置又有改动" in page
+    assert get_live_settings().rewrites == "default"
+
+
+@pytest.mark.usefixtures("policies")
+def test_page_drawn_earlier_restores_no_settings_over_newer_ones(client: Client) -> None:
+    propose(client)
+    opened = read_opened(client, reverse("lab_settings"))
+    first = SavedSettings.objects.get()
+    propose(client, **{"b-rewrites": "none"})
+    for pk in (0, first.pk):
+        response = client.post(reverse("settings_restore", args=[pk]), {"opened": opened})
+        assert response.status_code == 409
+    assert get_live_settings().rewrites == "none"
+
+    client.post(reverse("settings_restore", args=[first.pk]), {"opened": SavedSettings.objects.latest("pk").pk})
+    assert get_live_settings().rewrites == "default"
+
+
+def test_page_drawn_earlier_restores_no_coefficients_over_newer_ones(client: Client) -> None:
+    first, second = (LexicalModelVersion.objects.create(revision=name, content={"a": name}) for name in ("一", "二"))
+
+    response = client.post(reverse("model_restore", args=[0]), {"opened": first.pk})
+
+    assert response.status_code == 409
+    assert "词法重排系数已由 系统 换过" in response.content.decode()
+    assert LexicalModelVersion.objects.latest("pk") == second
+
+
+def test_page_drawn_earlier_withdraws_no_template_that_somebody_has_changed(client: Client) -> None:
+    first = InstructionTemplate.objects.create(key="deadline", label="期限", text="找期限")
+    other = InstructionTemplate.objects.create(key="amount", label="金额", text="找金额")
+    InstructionTemplate.objects.create(key="deadline", label="期限", text="找办理期限")
+
+    for data in ({"withdraw": "1"}, {}):
+        response = client.post(reverse("template_restore", args=[first.pk]), {**data, "opened": other.pk})
+        assert response.status_code == 409
+        assert "现在是“找办理期限”" in response.content.decode()
+
+    client.post(reverse("template_restore", args=[other.pk]), {"withdraw": "1", "opened": other.pk})
+    assert instruction_text("amount") == instruction_text("")
+    assert instruction_text("deadline") == "找办理期限"

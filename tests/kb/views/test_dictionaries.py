@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
@@ -171,3 +173,39 @@ def test_only_knowledge_administrators_see_the_dictionaries(db: None, name: str)
     client.force_login(make_user("agent"))
 
     assert client.get(reverse(name)).status_code == 403
+
+
+def test_entry_that_somebody_has_drafted_meanwhile_is_not_overwritten(
+    client: Client, released: DictionaryRelease
+) -> None:
+    entry = DictionaryEntry.objects.get(text="公租房")
+    opened = read_opened(read(client, "kb:dictionary_entry", entry.pk))
+    address = reverse("kb:dictionary_entry", args=[entry.pk])
+    client.post(address, {"text": "公租房", "other": "公共租赁房", "opened": opened})
+
+    page = client.post(address, {"text": "公租房", "other": "公共租赁房屋", "opened": opened}).content.decode()
+
+    assert "有人改过这里，没有保存" in page
+    assert "公共租赁房屋" in page
+    assert DictionaryDraft.objects.get().other == "公共租赁房"
+    client.post(address, {"text": "公租房", "other": "公共租赁房屋", "opened": read_opened(page)})
+    assert DictionaryDraft.objects.get().other == "公共租赁房屋"
+
+
+def test_draft_that_somebody_has_changed_meanwhile_is_not_overwritten(
+    client: Client, released: DictionaryRelease
+) -> None:
+    draft = draft_new_entry(values={"kind": "synonym", "text": "噪音", "other": "噪声"}, by=None)
+    address = reverse("kb:dictionary_draft", args=[draft.pk])
+    opened = read_opened(read(client, "kb:dictionary_draft", draft.pk))
+    client.post(address, {"text": "噪音", "other": "声响", "weight": "1", "opened": opened})
+
+    response = client.post(address, {"text": "噪音", "other": "吵闹", "weight": "1", "opened": opened})
+
+    assert response.status_code == 400
+    assert "有人改过这里，没有保存" in response.content.decode()
+    assert DictionaryDraft.objects.get().other == "声响"
+
+
+def read_opened(page: str) -> str:
+    return re.findall(r'name="opened" value="(\w+)"', page)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 import pytest
@@ -181,5 +182,23 @@ def test_queries_do_not_grow_with_passages_and_changes(
         correct(client, draft, issuer=f"机关{number}")
     fetch(client, draft)
 
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(12):
         fetch(client, draft)
+
+
+def test_metadata_that_somebody_has_corrected_meanwhile_are_not_overwritten(
+    client: Client, draft: DocumentVersion
+) -> None:
+    opened = re.findall(r'name="opened" value="(\w+)"', fetch(client, draft))[0]
+    correct(client, draft, issuer="云岚市人民政府")
+
+    page = correct(client, draft, region="云岚市", opened=opened)
+
+    assert "有人改过这里，没有保存" in page
+    assert 'value="云岚市"' in page
+    draft.refresh_from_db()
+    assert (draft.issuer, draft.region) == ("云岚市人民政府", "")
+    again = re.findall(r'name="opened" value="(\w+)"', page)[0]
+    correct(client, draft, issuer="云岚市人民政府", region="云岚市", opened=again)
+    draft.refresh_from_db()
+    assert (draft.issuer, draft.region) == ("云岚市人民政府", "云岚市")
