@@ -32,6 +32,11 @@ def find_document_number(text: str) -> str:
     return _first_in_running_text(lines[0]) if lines else ""
 
 
+def is_document_number(line: str) -> bool:
+    """Whether the line holds nothing else (but perhaps its label or the signatory)."""
+    return bool(_number_line(line))
+
+
 def normalise_document_number(text: str) -> str:
     """One spelling for what a column or label states; unknown forms are kept as they are, without spaces."""
     match = _YEAR_NUMBER.search(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from kb.parsing.cleaning import clean_line, close_spaces
 from kb.parsing.titles import tidy_title
@@ -76,7 +77,16 @@ def find_issuer(title: str, text: str, document_number: str = "") -> str:
     return order["issuer"] if order else ""
 
 
-def _signers_above(lines: list[str], index: int) -> list[str]:
+def find_signature_lines(lines: Sequence[str]) -> list[int]:
+    """Where the lines stand that hold a date alone, and the organs directly over it."""
+    found: list[int] = []
+    for index, line in enumerate(lines):
+        if _DATE_LINE.match(close_spaces(line)):
+            found += range(index - len(_signers_above(lines, index)), index + 1)
+    return found
+
+
+def _signers_above(lines: Sequence[str], index: int) -> list[str]:
     """The organs that signed, one a line, directly over the line of the date."""
     signers: list[str] = []
     while index and len(signers) < _MOST_SIGNERS and _SIGNATURE.match(signer := tidy_title(lines[index - 1])):
