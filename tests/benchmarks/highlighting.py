@@ -13,11 +13,10 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import jieba
 import numpy as np
 from scipy.optimize import minimize
 
@@ -40,10 +39,6 @@ class Example(NamedTuple):
     features: np.ndarray
 
 
-def words(text: str) -> Iterable[str]:
-    return jieba.lcut(text, HMM=False)
-
-
 def read_lines(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.open(encoding="utf-8")]
 
@@ -64,7 +59,7 @@ def touches(span: tuple[int, int], answers: Sequence[tuple[int, int]]) -> bool:
 def make_example(query: dict, title: str, text: str, answers: list[tuple[int, int]]) -> Example:
     half = hashlib.sha256(query["qid"].encode()).digest()[-1] % 2
     touching = np.array([touches(span, answers) for span in split_sentences(text)])
-    features = np.array(question_features(query["question"], text, title=title, tokenise=words))
+    features = np.array(question_features(query["question"], text, title=title))
     return Example(half, query["question"], title, text, answers, touching, features)
 
 
@@ -141,13 +136,13 @@ def measure(examples: Sequence[Example], weights: np.ndarray) -> dict[str, float
 
 
 def milliseconds(examples: Sequence[Example], repeat: int = 3) -> list[float]:
-    """The time `highlight` takes for each example, words included, in ms, the best of `repeat`."""
+    """The time `highlight` takes for each example in ms, the best of `repeat`."""
     times = []
     for example in examples:
         runs = []
         for _ in range(repeat):
             start = time.perf_counter()
-            highlight(example.question, example.text, title=example.title, tokenise=words)
+            highlight(example.question, example.text, title=example.title)
             runs.append(1000 * (time.perf_counter() - start))
         times.append(min(runs))
     return sorted(times)
@@ -166,7 +161,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fit", action="store_true")
     folder = Path(os.environ["EVALUATION_DIR"]) / "policies"
-    jieba.setLogLevel(60)
     wholes, passages = load(folder)
     if parser.parse_args().fit:
         fitted = dict(zip(highlighting.WEIGHTS, fit(wholes + passages).round(2).tolist(), strict=True))

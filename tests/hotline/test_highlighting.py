@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotline.highlighting import MAX_SENTENCE, WEIGHTS, highlight, question_features, split_sentences
+from hotline.highlighting import MAX_SENTENCE, WEIGHTS, highlight, highlight_parts, question_features, split_sentences
 
 POLICY = (
     "云岚市既有住宅加装电梯办法\n"
@@ -65,7 +65,7 @@ def test_split_sentences_covers_everything_but_white_space(text):
 
 @given(any_text, any_text, st.text(max_size=20), st.integers(-1, 5))
 def test_highlight_gives_ordered_spans_inside_the_text(question, text, title, limit):
-    found = highlight(question, text, title=title, tokenise=str.split, limit=limit)
+    found = highlight(question, text, title=title, limit=limit)
     assert len(found) <= max(0, limit)
     assert all(0 <= h.start < h.end <= len(text) and 0 <= h.score <= 1 for h in found)
     assert all(left.end <= right.start for left, right in pairwise(found))
@@ -81,7 +81,7 @@ def test_highlight_ranks_by_score(question, text):
 
 @given(any_text, any_text)
 def test_question_features_have_a_row_a_sentence_and_stay_between_0_and_1(question, text):
-    rows = question_features(question, text, title=text[:5], tokenise=str.split)
+    rows = question_features(question, text, title=text[:5])
     assert len(rows) == len(split_sentences(text))
     assert all(len(row) == len(WEIGHTS) and all(0 <= value <= 1 for value in row) for row in rows)
 
@@ -123,15 +123,65 @@ def test_highlight_without_a_question_marks_nothing(question):
     assert highlight(question, POLICY) == []
 
 
-def test_highlight_uses_the_words_of_the_tokeniser():
-    seen = []
+def test_highlight_finds_single_characters_of_everyday_words():
+    text = "相邻业主发现漏水，可以向物业服务人反映。漏水的，由渗漏部位的业主维修。其他事项另行通知。"
+    assert best("楼上漏水该谁修", text) == "漏水的，由渗漏部位的业主维修。"
 
-    def tokenise(text: str) -> list[str]:
-        seen.append(text)
-        return ["施行"]
 
-    assert "施行" in best("电梯施行", tokenise=tokenise)
-    assert len(seen) == 1  # the question alone is cut into words, never the text
+@pytest.mark.parametrize(
+    "bare",
+    [
+        "第三章 加装电梯补贴",
+        "一、加装电梯补贴",
+        "云府办规〔2025〕8号",
+        "各区加装电梯补贴办公室：",
+        "加装电梯补贴……………12",
+    ],
+)
+def test_highlight_leaves_out_lines_that_say_nothing(bare):
+    text = f"{bare}\n每台电梯补贴20万元。\n其他事项另行通知。"
+    marked = [text[h.start : h.end] for h in highlight("加装电梯补贴", text)]
+    assert marked == ["每台电梯补贴20万元。", "其他事项另行通知。"]
+
+
+def test_highlight_leaves_out_the_repeated_title():
+    text = "云岚市加装电梯补贴办法\n每台补贴20万元。"
+    assert best("加装电梯补贴", text, title="关于印发云岚市加装电梯补贴办法的通知") == "每台补贴20万元。"
+
+
+def test_highlight_marks_a_heading_where_there_is_nothing_else():
+    assert best("加装电梯补贴", "第三章 加装电梯补贴") == "第三章 加装电梯补贴"
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("电梯补贴多少钱", "电梯补贴每台最高20万元。"),
+        ("电梯补贴多久到账", "电梯补贴自审核后二十个工作日内拨付。"),
+        ("电梯补贴去哪里申请", "电梯补贴向区住房城乡建设部门申请。"),
+        ("电梯补贴要带什么材料", "电梯补贴须提交身份证明和竣工资料。"),
+    ],
+)
+def test_highlight_prefers_a_sentence_that_holds_what_is_asked_for(question, answer):
+    text = (
+        "电梯补贴实行专款专用。电梯补贴每台最高20万元。电梯补贴自审核后二十个工作日内拨付。"
+        "电梯补贴向区住房城乡建设部门申请。电梯补贴须提交身份证明和竣工资料。"
+    )
+    assert best(question, text) == answer
+
+
+def test_highlight_parts_compares_the_sentences_of_all_parts():
+    parts = ["申请人应当是房屋所有权人。", "每台电梯补贴20万元。", "完全无关。"]
+    first, second, third = highlight_parts("电梯补贴多少钱", parts)
+    assert second[0].score > 0.5
+    assert first == third == []
+
+
+@given(st.lists(any_text, max_size=4), any_text)
+def test_highlight_parts_answers_for_each_part(parts, question):
+    found = highlight_parts(question, parts)
+    assert len(found) == len(parts)
+    assert all(0 <= h.start < h.end <= len(part) for part, own in zip(parts, found, strict=True) for h in own)
 
 
 def test_highlight_respects_the_limit():
@@ -156,8 +206,8 @@ def test_highlight_touches_the_answer_of_real_questions(evaluation_dir: Path):
         if document:
             ranks.append(_first_rank_that_touches(query, document))
     assert len(ranks) > 600
-    assert sum(rank == 1 for rank in ranks) / len(ranks) >= 0.68
-    assert sum(rank <= 3 for rank in ranks) / len(ranks) >= 0.88
+    assert sum(rank == 1 for rank in ranks) / len(ranks) >= 0.727
+    assert sum(rank <= 3 for rank in ranks) / len(ranks) >= 0.911
 
 
 def _read_lines(path: Path) -> list[dict]:
