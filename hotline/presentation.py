@@ -93,17 +93,19 @@ def split_runs(text: str, spans: Iterable[Sequence[int]]) -> tuple[Run, ...]:
 def excerpt_runs(text: str, spans: Iterable[Sequence[int]], *, before: int = 40, limit: int = 130) -> tuple[Run, ...]:
     """The part of a text that a list shows: from a little before the first marked span, about `limit` characters.
 
-    What is left out at either end is an ellipsis; a marked span is never cut.
+    The first of `spans` is the best: where it would not fit, the part begins a little before it. What is left out at
+    either end is an ellipsis; a marked span is never cut.
     """
+    spans = list(spans)
     merged = merge_spans(spans, len(text))
-    first = merged[0][0] if merged else 0
+    first = _first_shown(merged, merge_spans(spans[:1], len(text)), limit - before)
     start = 0 if first <= before + 10 else _sentence_start(text, first - before, first)
     start += len(text[start:]) - len(text[start:].lstrip())
     end = min(len(text), start + limit)
     end = next((span[1] for span in merged if span[0] < end < span[1]), end)
     if len(text) - end <= 10:
         end = len(text)
-    local = [(a - start, b - start) for a, b in merged if b <= end]
+    local = [(a - start, b - start) for a, b in merged if start <= a and b <= end]
     runs = split_runs(text[start:end], local)
     head = (Run("…", False),) if start else ()
     return (*head, *runs, Run("…", False)) if end < len(text) else (*head, *runs)
@@ -237,6 +239,12 @@ def compose_answer(*, text: str, spans: Iterable[Sequence[int]], citation: str, 
     marked = [run.text.strip() for run in split_runs(text, spans) if run.is_marked]
     answer = "".join(marked) if marked else drop_table_rules(text).strip()
     return f"{answer}\n——{citation}" + (f"，{location}" if location else "")
+
+
+def _first_shown(marked: Sequence[Span], best: Sequence[Span], room: int) -> int:
+    """Where the first marked span begins after which the best begins within the room; 0 where nothing is marked."""
+    latest = best[0][0] if best else 0
+    return next((start for start, end in marked if latest - start < room or end > latest), 0)
 
 
 def _sentence_start(text: str, low: int, high: int) -> int:

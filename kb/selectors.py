@@ -61,6 +61,14 @@ def load_passages(ids: Iterable[int]) -> dict[int, Passage]:
     return Passage.objects.in_bulk(list(ids))
 
 
+def load_whole_versions(ids: Iterable[int], *, longest: int) -> dict[int, list[Passage]]:
+    """All passages, in order, of those versions that have at most `longest`."""
+    found: dict[int, list[Passage]] = {}
+    for passage in Passage.objects.filter(version__in=list(ids), ordinal__lte=longest).order_by("version", "ordinal"):
+        found.setdefault(passage.version_id, []).append(passage)
+    return {version: passages for version, passages in found.items() if len(passages) <= longest}
+
+
 def find_documents_by_name(names: Iterable[str]) -> dict[str, frozenset[int]]:
     """Each name's policies: by their external id, else their id, else the title or 发文字号 of a version.
 

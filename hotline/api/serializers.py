@@ -141,6 +141,11 @@ class HighlightSerializer(serializers.Serializer[Any]):
 
 
 class ResultPassageSerializer(serializers.ModelSerializer[ResultPassage]):
+    """In the order of the page, the strongest answer first. `score`: the first stage's, 0 where it is not of its best.
+
+    `highlights` come in the order of the text.
+    """
+
     passage = PassageSerializer(read_only=True)
     highlights = serializers.SerializerMethodField()
 
@@ -149,7 +154,7 @@ class ResultPassageSerializer(serializers.ModelSerializer[ResultPassage]):
         fields = ["passage", "score", "highlights"]
 
     def get_highlights(self, row: ResultPassage) -> list[dict[str, Any]]:
-        return [{"start": s, "end": e, "text": row.passage.text[s:e]} for s, e in row.highlights]
+        return [{"start": s, "end": e, "text": row.passage.text[s:e]} for s, e in sorted(row.highlights)]
 
 
 class ResultSerializer(serializers.ModelSerializer[Result]):

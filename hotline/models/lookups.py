@@ -163,7 +163,11 @@ class Result(models.Model):
 
 
 class ResultPassage(models.Model):
-    """One of a result's best passages, with the spans that answer: `[[start, end], …]` in the passage's text."""
+    """One of a result's best passages, with the spans that answer: `[[start, end], …]` in the passage's text.
+
+    `ordinal` is the place in which it is shown; `highlights` come the strongest answer first. `score` is 0 for a
+    passage that is shown for its answer though the first stage had it not among the document's best.
+    """
 
     result = models.ForeignKey(Result, models.CASCADE, related_name="passages")
     passage = models.ForeignKey(Passage, models.PROTECT, related_name="+")

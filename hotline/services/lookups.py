@@ -8,16 +8,15 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from hotline import tasks
 from hotline.candidates import list_place_features
 from hotline.first_stage import FoundDocuments, choose_wordings, find_documents
-from hotline.highlighting import highlight
 from hotline.live_settings import get_live_settings
 from hotline.models import APIKey, Lookup, QueryVariant, Result, ResultPassage, SecondaryReview, Ticket, User
+from hotline.services.result_passages import store_first_passages
 from hotline.services.tickets import clean_question
 from hotline.understanding import UnderstoodQuestion, Wording, list_place_names, read_question
 from kb.engine import get_search_engine
@@ -163,11 +162,6 @@ def readable_departments(user: User | None, api_key: APIKey | None = None) -> tu
     return (department.code,) if department else ()
 
 
-def highlight_passage(question: str, passage: Passage, title: str) -> list[list[int]]:
-    """Spans in the passage's text of the sentences that answer, in order."""
-    return [[span.start, span.end] for span in highlight(question, passage.text, title=title, limit=2)]
-
-
 @transaction.atomic
 def _store(lookup: Lookup, read: UnderstoodQuestion, found: FoundDocuments) -> None:
     """The lookup with how it was understood and what was found; the reranker hears of it on commit."""
@@ -202,11 +196,8 @@ def _store_candidates(lookup: Lookup, question: str, documents: Sequence[Documen
         )
         for rank, hit in enumerate(kept, start=1)
     )
-    ResultPassage.objects.bulk_create(
-        row
-        for result, hit in zip(results, kept, strict=True)
-        for row in _make_passage_rows(question, result, hit, passages, versions[hit.version_id])
-    )
+    found = {result.pk: _make_passage_rows(result, hit, passages) for result, hit in zip(results, kept, strict=True)}
+    store_first_passages(question, results, found)
 
 
 def _list_features(
@@ -217,21 +208,11 @@ def _list_features(
     return {**{name: round(value, 6) for name, value in hit.features.items()}, **places}
 
 
-def _make_passage_rows(
-    question: str, result: Result, hit: DocumentHit, passages: Mapping[int, Passage], version: DocumentVersion
-) -> list[ResultPassage]:
-    found = [(item, passages[item.passage_id]) for item in hit.passages if item.passage_id in passages]
+def _make_passage_rows(result: Result, hit: DocumentHit, passages: Mapping[int, Passage]) -> list[ResultPassage]:
+    kept = [item for item in hit.passages if item.passage_id in passages]
     return [
-        ResultPassage(
-            result=result,
-            passage=passage,
-            ordinal=ordinal,
-            score=item.score,
-            highlights=highlight_passage(question, passage, version.title)
-            if result.rank <= settings.RESULT_LIMIT
-            else [],
-        )
-        for ordinal, (item, passage) in enumerate(found)
+        ResultPassage(result=result, passage=passages[item.passage_id], ordinal=ordinal, score=item.score)
+        for ordinal, item in enumerate(kept)
     ]
 
 

@@ -26,8 +26,8 @@ from hotline.machine_check import Doubt, can_be_settled
 from hotline.models import Lookup, Result, ResultPassage, SecondaryReview
 from hotline.rerankers import get_reranker, make_lexical_reranker
 from hotline.review_policy import QUALITY_SAMPLE, is_sampled, judge_lookup
-from hotline.services.lookups import highlight_passage
 from hotline.services.machine_checks import release_stale_checks, settle_doubts
+from hotline.services.result_passages import mark_shown_passages
 from reranking.score_gap import Decision
 from reranking.types import Candidate, Ranking, RankingRequest, Reranker, RerankerError
 
@@ -135,12 +135,18 @@ def load_candidates(lookups: Sequence[Lookup]) -> dict[int, list[Candidate]]:
                 candidate_id=str(result.pk),
                 title=result.version.title,
                 document_number=result.version.document_number,
-                passages=[row.passage.searchable_text for row in result.passages.all()],
+                passages=[row.passage.searchable_text for row in _first_stage_order(result)],
                 features=result.features,
                 document_text=result.version.text,
             )
         )
     return found
+
+
+def _first_stage_order(result: Result) -> list[ResultPassage]:
+    """The passages that the first stage found, best first, in whatever order they are shown."""
+    found = [row for row in result.passages.all() if row.score > 0]
+    return sorted(found, key=lambda row: (-row.score, row.passage_id))
 
 
 def finish_lookup(
@@ -169,7 +175,7 @@ def finish_lookup(
             return None
         if ranking:
             _store_order(lookup, ranking)
-            _store_highlights(lookup)
+            mark_shown_passages(lookup, searched_text(lookup))
         _store_verdict(lookup, ranking, verdict, seconds)
         if verdict.needs_review:
             _open_review(lookup, is_checked=doubt is not None)
@@ -253,16 +259,6 @@ def _store_order(lookup: Lookup, ranking: Ranking) -> None:
         result.log_odds = scored.log_odds if scored else None
         result.relevance_score = scored.relevance_score if scored else None
     Result.objects.bulk_update(results.values(), ["rank", "log_odds", "relevance_score"])
-
-
-def _store_highlights(lookup: Lookup) -> None:
-    rows = ResultPassage.objects.filter(
-        result__lookup=lookup, result__rank__lte=settings.RESULT_LIMIT, highlights=[]
-    ).select_related("passage", "result__version")
-    fresh = list(rows)
-    for row in fresh:
-        row.highlights = highlight_passage(searched_text(lookup), row.passage, row.result.version.title)
-    ResultPassage.objects.bulk_update(fresh, ["highlights"])
 
 
 def _store_verdict(lookup: Lookup, ranking: Ranking | None, verdict: Decision, seconds: float) -> None:

@@ -71,6 +71,18 @@ def test_an_excerpt_begins_at_a_sentence_before_the_mark() -> None:
     assert runs[-1].text == "…"
 
 
+def test_an_excerpt_begins_near_the_best_mark_where_the_first_is_too_far() -> None:
+    text = "甲甲甲。" * 60 + "每台补贴20万元。其他事项另行通知。"
+    at = text.index("每台")
+    best, other = [at, at + 9], [0, 4]
+
+    shown = excerpt_runs(text, [best, other])
+    assert [run.text for run in shown if run.is_marked] == ["每台补贴20万元。"]
+    assert shown[0].text == "…"
+    near = excerpt_runs(text, [[16, 20], other])
+    assert [run.text for run in near if run.is_marked] == ["甲甲甲。", "甲甲甲。"]
+
+
 def test_a_document_opens_at_its_passage_with_the_mark_in_it() -> None:
     text = "第一章 总则\n第一条 甲。\n\n第二条 乙丙丁。\n第三条 戊。"
     start = text.index("第二条")
