@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from hotline.candidates import build_candidate, list_place_features
 from hotline.evaluation.data import Document
+from hotline.passage_order import LONGEST_READ, FoundPassage, ShownPassage, order_passages
 from kb.passages import split_passages
 from kb.query_understanding import NamedPlace, Rules
 from kb.retrieval import DocumentHit
@@ -23,12 +24,16 @@ from reranking.types import Candidate
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """An index with what its ids stand for: version number n is `documents[n - 1]`, passages count from 1."""
+    """An index with what its ids stand for: version number n is `documents[n - 1]`, passages count from 1.
+
+    `passage_ids` of each document, in order.
+    """
 
     engine: SearchEngine
     index: str
     documents: Sequence[Document]
     passages: Sequence[str]
+    passage_ids: Sequence[Sequence[int]]
 
     def build_candidate(self, hit: DocumentHit, asked_places: Sequence[NamedPlace], rules: Rules) -> Candidate:
         """As the desk builds one."""
@@ -42,6 +47,14 @@ class Corpus:
             document_text=document.content,
         )
 
+    def order_passages(self, question: str, hit: DocumentHit) -> list[ShownPassage]:
+        """As the desk shows a document's."""
+        scores = {passage.passage_id: passage.score for passage in hit.passages}
+        ids = self.passage_ids[hit.version_id - 1]
+        read = ids if len(ids) <= LONGEST_READ else scores
+        found = [FoundPassage(number, self.passages[number - 1], scores.get(number, 0.0)) for number in read]
+        return order_passages(question, found, title=self.documents[hit.version_id - 1].title)
+
 
 @contextmanager
 def index_documents(documents: Sequence[Document], *, elasticsearch_url: str = "") -> Iterator[Corpus]:
@@ -53,13 +66,21 @@ def index_documents(documents: Sequence[Document], *, elasticsearch_url: str = "
     name = f"evaluation-{uuid.uuid4().hex[:12]}"
     engine = make_engine(elasticsearch_url or Path(folder).as_uri(), index_prefix=name, timeout_seconds=30.0)
     passages: list[str] = []
+    passage_ids: list[list[int]] = []
     try:
         engine.create_index(name, load_default_dictionary())
-        engine.add(name, make_entries(documents, passages))
-        yield Corpus(engine, name, documents, passages)
+        engine.add(name, _note_passages(make_entries(documents, passages), passage_ids))
+        yield Corpus(engine, name, documents, passages, passage_ids)
     finally:
         engine.drop_index(name)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _note_passages(entries: Iterable[VersionEntry], passage_ids: list[list[int]]) -> Iterator[VersionEntry]:
+    """The entries as they come; the ids of each one's passages are put into `passage_ids` on the way."""
+    for entry in entries:
+        passage_ids.append([passage.passage_id for passage in entry.passages])
+        yield entry
 
 
 def make_entries(documents: Sequence[Document], passages: list[str]) -> Iterator[VersionEntry]:

@@ -19,7 +19,7 @@ from hotline.understanding import UnderstoodQuestion, Wording
 from kb.live_dictionaries import get_live_rules
 from kb.query_understanding import Rarity, Rules, name_places
 from kb.rarity import make_rarity
-from kb.retrieval import FirstStageResult
+from kb.retrieval import DocumentHit, FirstStageResult
 from kb.search.types import SearchFilter
 from reranking.lexical_features import list_features
 from reranking.types import Candidate, Ranking, RankingRequest, Reranker
@@ -34,8 +34,9 @@ class Asked:
 
     `rows` are their lexical features, filled where a lexical model will order them; else `ranking`, where there is a
     reranker. `touches`: whether each of the best three highlighted sentences of a right document touches the answer,
-    None where no right document holds it verbatim. `seconds` by stage. `searched` is the wording that was searched;
-    `check`: the machine check of a doubtful ranking that can be settled.
+    None where no right document holds it verbatim. `first_passage`: whether the passage that is shown first of that
+    document holds the answer, None also where the document is not found. `seconds` by stage. `searched` is the wording
+    that was searched; `check`: the machine check of a doubtful ranking that can be settled.
     """
 
     question: Question
@@ -45,6 +46,7 @@ class Asked:
     ranking: Ranking | None
     check: MachineCheck | None
     touches: list[bool] | None
+    first_passage: bool | None
     seconds: Mapping[str, float]
 
 
@@ -80,9 +82,10 @@ def ask_questions(
         seconds["rerank"] = time.perf_counter() - began
         if reranker and ranking:
             check = _check(reranker, wordings, candidates, ranking, instruction)
-        _highlight_shown(text, candidates, seconds)
+        _order_shown(corpus, text, found.documents, seconds)
         ids = tuple(candidate.id for candidate in candidates)
-        yield Asked(question, text, ids, rows, ranking, check, find_touches(question, by_id), seconds)
+        marks = find_touches(question, by_id), find_first_passage(corpus, question, text, found.documents)
+        yield Asked(question, text, ids, rows, ranking, check, *marks, seconds)
 
 
 def _understand(text: str, rules: Rules, rarity: Rarity, seconds: dict[str, float]) -> UnderstoodQuestion:
@@ -126,12 +129,23 @@ def _search(
     return found
 
 
-def _highlight_shown(text: str, candidates: Sequence[Candidate], seconds: dict[str, float]) -> None:
+def _order_shown(corpus: Corpus, text: str, documents: Sequence[DocumentHit], seconds: dict[str, float]) -> None:
     began = time.perf_counter()
-    for candidate in candidates[:SHOWN]:
-        for passage in candidate.passages:
-            highlight(text, passage, title=candidate.title, limit=2)
+    for hit in documents[:SHOWN]:
+        corpus.order_passages(text, hit)
     seconds["highlight"] = time.perf_counter() - began
+
+
+def find_first_passage(
+    corpus: Corpus, question: Question, searched: str, documents: Sequence[DocumentHit]
+) -> bool | None:
+    """Whether the first passage shown of a right document holds the verbatim answer; None where none is found."""
+    for hit in documents if question.answer else ():
+        document = corpus.documents[hit.version_id - 1]
+        if document.id in question.right_ids and question.answer in document.content:
+            first = corpus.order_passages(searched, hit)[0]
+            return question.answer in corpus.passages[first.id - 1]
+    return None
 
 
 def find_touches(question: Question, documents: Mapping[str, Document]) -> list[bool] | None:

@@ -75,12 +75,13 @@ class Report:
                 yield f"{name:<10}{figures.queries:>8}  {stage:<12}{shown}{_remark(figures)}"
 
     def _list_checks(self) -> Iterator[str]:
-        yield f"{'set':<10}{'sent':>8}{'top1_of_rest':>14}{'best':>8}{'three_best':>12}"
+        yield f"{'set':<10}{'sent':>8}{'top1_of_rest':>14}{'best':>8}{'three_best':>12}{'first_passage':>15}"
         for name, figures in self.sets.items():
             review, marked = figures.review, figures.highlight
             yield (
                 f"{name:<10}{_show(review['sent']):>8}{_show(review['top1_of_rest']):>14}"
-                f"{_show(marked['best']):>8}{_show(marked['three_best']):>12}{_remark(figures)}"
+                f"{_show(marked['best']):>8}{_show(marked['three_best']):>12}"
+                f"{_show(marked['first_passage']):>15}{_remark(figures)}"
             )
 
     def _machine_line(self) -> str:

@@ -98,5 +98,8 @@ def _add_up(judged: Sequence[Judged]) -> SetFigures:
         highlight={
             "best": percentage([any(hits[:1]) for hits in touches]),
             "three_best": percentage([any(hits) for hits in touches]),
+            "first_passage": percentage(
+                [item.asked.first_passage for item in judged if item.asked.first_passage is not None]
+            ),
         },
     )

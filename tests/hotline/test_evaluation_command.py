@@ -79,7 +79,7 @@ def test_last_line_is_json_with_every_figure(town: dict[str, Path]) -> None:
     assert whole["queries"] == len(TOPICS) * 2
     assert set(whole["first_stage"]) == set(whole["reranked"]) == set(MEASURES)
     assert set(whole["review"]) == {"sent", "top1_of_rest"}
-    assert set(whole["highlight"]) == {"best", "three_best"}
+    assert set(whole["highlight"]) == {"best", "three_best", "first_passage"}
     assert set(report["milliseconds"]) >= {"total", "first_stage", "rerank", "highlight"}
     assert set(report["milliseconds"]["total"]) == {"median", "p95"}
     assert "recall@50" in text
@@ -93,6 +93,7 @@ def test_easy_questions_are_answered(town: dict[str, Path]) -> None:
     assert whole["first_stage"]["recall@50"] == 100.0
     assert whole["reranked"]["top1"] > 90.0
     assert whole["highlight"]["three_best"] > 90.0
+    assert whole["highlight"]["first_passage"] == 100.0
 
 
 def test_machine_check_says_how_many_it_settles_and_how_many_rightly(
