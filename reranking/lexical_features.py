@@ -1,7 +1,7 @@
 """What the lexical reranker sees of a question's candidates: a row of figures between 0 and 1 for each.
 
-None tells documents apart without the question (length, date, how often it was right): such features learn which
-documents are popular, and fail on those that no training question had.
+None tells two documents of a kind apart without the question (length, date, how often it was right): such features
+learn which documents are popular, and fail on those that no training question had.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Protocol
 
 from reranking.types import Candidate
@@ -36,8 +36,12 @@ COVERAGE = (
     "sentence_words",
     "sentence_pair_bigrams",
     "three_sentences_bigrams",
+    "titled_sentence_bigrams",
+    "lead_bigrams",
 )
-"""The share of the question's terms that each text holds."""
+"""The share of the question's terms that each text holds; the last two: the title with the best sentence, and with the
+document's beginning.
+"""
 RARE = ("document_rare_bigrams", "document_rare_words")
 """The same of the whole document, terms weighed by rarity among the candidates' best passages."""
 TITLE = ("title_asked", "title_asked_rare", "title_asked_count")
@@ -55,18 +59,27 @@ VARIANT_FIRST_STAGE = (
 """First-stage figures of other wordings of the question, 0 where none was searched."""
 PLACE = ("place_same", "place_above", "place_below", "place_elsewhere")
 """How the place that the question names stands to the candidate's, which brings it along; 0 where either names none."""
+STATUTE = "statute"
+"""1 for a document in numbered articles: a law covers many words of any question, a notice those of its one matter."""
+STATUTES_FIRST = "statutes_first"
+"""The share of such documents among the first stage's first three, the same for all candidates: a gate's feature."""
 OWN_TEXT = (*COVERAGE, *RARE, *TITLE)
 VARIANT_TEXT = tuple(f"variant_{name}" for name in OWN_TEXT)
 """The same of the wording that the text holds best; without other wordings the question's own figures."""
-GATED = (*FIRST_STAGE, *OWN_TEXT)
+GATED = (*FIRST_STAGE, *OWN_TEXT, STATUTE)
 """Features whose weights depend on the gates."""
-FEATURES = (*GATED, *VARIANT_FIRST_STAGE, *VARIANT_TEXT, *PLACE)
+FEATURES = (*GATED, *VARIANT_FIRST_STAGE, *VARIANT_TEXT, *PLACE, STATUTES_FIRST)
 
 _SENTENCE_END = re.compile(r"[。！？；\n]")
 _RUN = re.compile(r"\w+")
 _LATIN = re.compile("[a-z0-9]")
 _WIDE = re.compile("[Ａ-Ｚａ-ｚ０-９]+")
 _SHORTEST_SENTENCE = 4  # characters; less is a heading's number or a remnant
+_LEAD = 200  # characters
+_ARTICLE = re.compile(r"^\s*第[一二三四五六七八九十百千零〇\d]+条", re.MULTILINE)
+_STATUTE_BEGINNING = 5000  # characters, in which a statute has so many articles
+_FEWEST_ARTICLES = 5
+_FIRST = 3
 
 
 class Tokens(Protocol):
@@ -140,16 +153,27 @@ def list_features(
     own, *others = (_compare_texts(wording, texts) for wording in wordings)
     others = others or [own]
     best = [[max(column) for column in zip(*rows, strict=True)] for rows in zip(*others, strict=True)]
+    statutes = [float(text.is_statute) for text in texts]
+    among_first = _average_first(statutes, [_read(row, "fused_share") for row in figures])
     return [
         [
             *(_read(row, name) for name in FIRST_STAGE),
             *plain,
+            statute,
             *(_read(row, name) for name in VARIANT_FIRST_STAGE),
             *reworded,
             *(_read(row, name) for name in PLACE),
+            among_first,
         ]
-        for row, plain, reworded in zip(figures, own, best, strict=True)
+        for row, plain, statute, reworded in zip(figures, own, statutes, best, strict=True)
     ]
+
+
+def _average_first(values: Sequence[float], scores: Sequence[float]) -> float:
+    """The mean value of the _FIRST best by score and of those that score as much."""
+    least = sorted(scores, reverse=True)[:_FIRST][-1:] or [0.0]
+    first = [value for value, score in zip(values, scores, strict=True) if score >= least[0]]
+    return sum(first) / (len(first) or 1)
 
 
 def _list_terms(tokens: QuestionTokens) -> tuple[str, ...]:
@@ -172,11 +196,15 @@ def _compare_texts(tokens: QuestionTokens, texts: Sequence[_Texts]) -> list[list
 class _Texts:
     """A candidate's title, normalised, and which of the terms of all wordings its texts hold.
 
-    `document`: the title and the document, or the passages in its place; `sentences`: of the passages.
+    `document` and `lead`: the title and the document or its beginning, or the passages in its place; `sentences`: of
+    the passages.
     """
 
     title: str
+    is_statute: bool
+    titled: frozenset[str]
     document: frozenset[str]
+    lead: frozenset[str]
     passages: frozenset[str]
     best_passage: frozenset[str]
     sentences: tuple[frozenset[str], ...]
@@ -187,14 +215,26 @@ class _Texts:
         passages = [normalize(text) for text in candidate.passages or (candidate.text,)]
         joined = "\n".join(passages)
         document = _fold_document(candidate.document_text, terms) or joined
+        titled = _find_held(terms, title)
         held = _find_held(terms, joined)
         return cls(
             title,
-            frozenset(term for term in terms if term in title or term in document),
+            _is_statute(candidate),
+            titled,
+            titled | _find_held(terms, document),
+            titled | _find_held(terms, normalize(document[:_LEAD])),
             held,
             _find_held(held, passages[0]),
             tuple(_find_held(held, sentence) for sentence in _cut_sentences(passages)),
         )
+
+
+def _is_statute(candidate: Candidate) -> bool:
+    """Whether the document, or, where it is not at hand, a passage, is written in numbered articles."""
+    if candidate.document_text:
+        articles = _ARTICLE.finditer(candidate.document_text, 0, _STATUTE_BEGINNING)
+        return sum(1 for _ in islice(articles, _FEWEST_ARTICLES)) == _FEWEST_ARTICLES
+    return any(_ARTICLE.search(text) for text in candidate.passages or (candidate.text,))
 
 
 def _find_held(terms: Iterable[str], text: str) -> frozenset[str]:
@@ -221,6 +261,8 @@ def _cover(bigrams: Sequence[str], words: Sequence[str], text: _Texts) -> list[f
         _coverage(words, text.best_passage),
         _coverage(bigrams, text.passages),
         *_cover_sentences(frozenset(bigrams), frozenset(words), text.sentences),
+        max(_coverage(bigrams, text.titled | sentence) for sentence in text.sentences),
+        _coverage(bigrams, text.lead),
     ]
 
 

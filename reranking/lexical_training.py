@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reranking.lexical_features import FEATURES, GATED
+from reranking.lexical_features import FEATURES, GATED, STATUTES_FIRST
 from reranking.lexical_model import BASE, Gate, LexicalModel
 from reranking.score_gap import ReviewRules, first_share
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-GATES = ("sentence_bigrams", "title_asked")
+GATES = ("sentence_bigrams", "title_asked", STATUTES_FIRST)
 PENALTY = 0.01
 PRIOR_QUESTIONS = 2000
 """How many questions the coefficients of a prior stand for."""

@@ -52,7 +52,7 @@ def test_law_questions_do_not_harm_policy_questions(halves: Report) -> None:
     figures = halves.sets["ncp"].reranked
 
     assert figures is not None
-    assert figures["top1"] >= 83
+    assert figures["top1"] >= 85
 
 
 def test_what_is_not_sent_to_review_is_right(halves: Report) -> None:

@@ -19,7 +19,7 @@ FULL = RetrievalSettings(
     gap_base_threshold=0.4,
     first_share_threshold=0.35,
     thresholds_by_category={"complaint": 0.5},
-    thresholds_for="lexical c30f33744428",
+    thresholds_for="lexical 70c7597ee4f4",
 )
 
 

@@ -92,6 +92,57 @@ def test_sentences_are_judged_one_by_one() -> None:
     assert row["three_sentences_bigrams"] <= row["sentence_bigrams"] <= row["sentence_pair_bigrams"]
 
 
+def test_lead_is_the_title_and_the_beginning_of_the_document() -> None:
+    begins = replace(HOUSING, title="管理办法", document_text=HOUSING.text + "租金按季度缴纳。" * 30)
+    ends = replace(begins, document_text="租金按季度缴纳。" * 30 + HOUSING.text)
+    titled = replace(ends, title=HOUSING.title)
+
+    begun, ended, said = describe(QUESTION, begins, ends, titled)
+
+    assert begun["lead_bigrams"] == 1.0
+    assert ended["lead_bigrams"] == 0.0
+    assert ended["lead_bigrams"] < said["lead_bigrams"] < 1.0
+
+
+def test_sentence_need_not_repeat_what_the_title_says() -> None:
+    said = replace(HOUSING, title="公共租赁住房管理办法", passages=("申请应当向街道办事处提交材料。",))
+
+    (row,) = describe(QUESTION, said)
+
+    assert row["sentence_bigrams"] < row["titled_sentence_bigrams"]
+    assert describe(QUESTION, replace(said, title=""))[0]["titled_sentence_bigrams"] == row["sentence_bigrams"]
+
+
+ARTICLES = "\n".join(f"第{number}条 本条规定第{number}项事宜。" for number in "一二三四五")
+
+
+@pytest.mark.parametrize(
+    ("candidate", "expected"),
+    [
+        (replace(HOUSING, document_text=ARTICLES), 1.0),
+        (replace(HOUSING, document_text=ARTICLES.replace("第五条 ", "")), 0.0),
+        (replace(HOUSING, document_text=ARTICLES.replace("\n", "")), 0.0),
+        (replace(HOUSING, document_text="", passages=("第十二条 承租人应当按时缴纳租金。",)), 1.0),
+        (replace(HOUSING, document_text="", passages=("依照第十二条办理。",)), 0.0),
+    ],
+)
+def test_statute_is_written_in_numbered_articles(candidate: Candidate, expected: float) -> None:
+    (row,) = describe(QUESTION, candidate)
+
+    assert row["statute"] == expected
+
+
+def test_share_of_statutes_is_that_of_the_first_three_in_any_order() -> None:
+    shares = {"a": 1.0, "b": 0.9, "c": 0.8, "d": 0.7}
+    candidates = [
+        replace(HOUSING, id=name, features={"fused_share": share}, document_text=ARTICLES if name in "ad" else "通知")
+        for name, share in shares.items()
+    ]
+
+    assert {row["statutes_first"] for row in describe(QUESTION, *candidates)} == {1 / 3}
+    assert {row["statutes_first"] for row in describe(QUESTION, *reversed(candidates))} == {1 / 3}
+
+
 def test_words_that_all_titles_share_weigh_less() -> None:
     titles = ["云岚市物业管理条例", "云岚市停车管理条例", "云岚市供水管理条例", "云岚市燃气管理条例"]
     candidates = [replace(PARKING, id=title, title=title) for title in titles]
