@@ -7,7 +7,10 @@ logistic regression: the sentences that touch a verbatim answer against all sent
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+from operator import mul
 from typing import NamedTuple
 
 from hotline.asked_kinds import ASKED_KINDS
@@ -38,6 +41,8 @@ WEIGHTS = {
 }
 
 _SENTENCE = re.compile(r"[^。！？；\n\r]*[。！？；\n\r]+|[^。！？；\n\r]+\Z")
+_STOPS = "。！？；"
+_BETWEEN = "\n"  # in no term
 _SOFT_BREAKS = "，、：, "
 _WORD_RUN = re.compile(r"\w+")
 _QUESTION_WORDS = re.compile(
@@ -54,6 +59,7 @@ _FULL_WIDTH = {code: code - 0xFEE0 for code in (*range(0xFF10, 0xFF1A), *range(0
 _FOLD = {code: chr(half).lower() for code, half in _FULL_WIDTH.items()} | {
     code: chr(code).lower() for code in range(ord("A"), ord("Z") + 1)
 }
+_FOLDABLE = re.compile("[A-ZＡ-Ｚａ-ｚ０-９]")
 
 
 class Highlight(NamedTuple):
@@ -104,68 +110,75 @@ def highlight_parts(question: str, parts: Sequence[str], *, title: str = "", lim
     """As `highlight`, at most `limit` sentences of each part of one document; scores compare among all parts."""
     asked = _read_question(question)
     spans = [split_sentences(part) for part in parts]
-    folded = [part.translate(_FOLD) for part in parts]
+    folded = [_fold(part) for part in parts]
     sentences = [text[start:end] for text, own in zip(folded, spans, strict=True) for start, end in own]
-    features = _sentence_features(asked, sentences, title.translate(_FOLD))
-    shares = iter(_softmax([sum(w * f for w, f in zip(WEIGHTS.values(), row, strict=True)) for row in features]))
+    features = _sentence_features(asked, sentences, _fold(title))
+    shares = iter(_softmax([sum(map(mul, WEIGHTS.values(), row)) for row in features]))
     found = []
     for part, text, own in zip(parts, folded, spans, strict=True):
         scored = [Highlight(start, end, next(shares), 0) for start, end in own]
         has_term = any(term in text for term in asked.terms)
-        found.append(_choose_best(scored, find_bare_lines(part, title=title), limit) if has_term else [])
+        found.append(_choose_best(scored, part, title, limit) if has_term else [])
     return found
 
 
-def _choose_best(scored: Sequence[Highlight], bare: Sequence[tuple[int, int]], limit: int) -> list[Highlight]:
-    """The best by score that lie in no `bare` line, ranked, in the order of the text; of all where all do."""
-    telling = [h for h in scored if not any(start <= h.start and h.end <= end for start, end in bare)]
-    best = sorted(telling or scored, key=lambda h: (-h.score, h.start))[: max(0, limit)]
+def _choose_best(scored: Sequence[Highlight], text: str, title: str, limit: int) -> list[Highlight]:
+    """The best by score that lie in no bare line, ranked, in the order of the text; of all where all do."""
+    by_score = sorted(scored, key=lambda h: (-h.score, h.start))
+    best = by_score[: max(0, limit)]
+    if any(text[h.end - 1] not in _STOPS for h in best):  # only what ends without a stop can be bare
+        bare = find_bare_lines(text, title=title)
+        telling = [h for h in by_score if not any(start <= h.start and h.end <= end for start, end in bare)]
+        best = (telling or by_score)[: max(0, limit)]
     return sorted(h._replace(rank=rank) for rank, h in enumerate(best, 1))
 
 
 def question_features(question: str, text: str, *, title: str = "") -> list[list[float]]:
     """One row of features a sentence of `text`, columns as in `WEIGHTS`: what the weights are fitted on."""
-    folded = text.translate(_FOLD)
+    folded = _fold(text)
     sentences = [folded[start:end] for start, end in split_sentences(text)]
-    return _sentence_features(_read_question(question), sentences, title.translate(_FOLD))
+    return _sentence_features(_read_question(question), sentences, _fold(title))
 
 
 def _sentence_features(asked: _Question, sentences: Sequence[str], title: str) -> list[list[float]]:
     """Features between 0 and 1, a row for each of the folded sentences."""
-    rarity = _rarity(asked.terms, sentences)
-    coverage = _relative([_coverage(s, rarity, title) for s in sentences])
-    scores = _relative(_bm25(sentences, rarity))
-    character_rarity = _rarity(asked.characters, sentences)
-    characters = _relative([_coverage(s, character_rarity, title) for s in sentences])
-    rows = []
-    for i, sentence in enumerate(sentences):
-        before = sentences[i - 1] if i else ""
-        previous = scores[i - 1] if i else 0.0
-        rows.append(
-            [
-                coverage[i],
-                characters[i],
-                float(scores[i] == 1.0),
-                previous,
-                max(scores[max(0, i - 3) : max(0, i - 1)], default=0.0),
-                scores[i + 1] if i + 1 < len(sentences) else 0.0,
-                previous * _is_short(before),
-                previous * _is_question(before),
-                float(_is_question(sentence)),
-                float(_is_short(sentence) and not sentence.endswith("。")),
-                scores[i] * _repetition(sentence, asked.terms),
-                float(asked.asks_number and _NUMBER.search(sentence) is not None),
-                asked.asks_list * min(1.0, (sentence.count("、") + sentence.count("，")) / 6),
-                *_hold_wanted(asked, sentence),
-            ]
-        )
-    return rows
+    found = _find_terms(asked.terms, sentences)
+    coverage = _relative(_cover(found, len(sentences), title))
+    scores = _relative(_bm25(found, sentences))
+    characters = _relative(_cover(_find_terms(asked.characters, sentences), len(sentences), title))
+    short = [_is_short(sentence) for sentence in sentences]
+    questions = [sentence.endswith(("？", "?")) for sentence in sentences]
+    previous = [0.0, *scores[:-1]]
+    columns = [
+        coverage,
+        characters,
+        [float(score == 1.0) for score in scores],
+        previous,
+        [max(scores[max(0, i - 3) : max(0, i - 1)], default=0.0) for i in range(len(sentences))],
+        [*scores[1:], 0.0],
+        [score * is_short for score, is_short in zip(previous, [False, *short], strict=False)],
+        [score * is_question for score, is_question in zip(previous, [False, *questions], strict=False)],
+        [float(is_question) for is_question in questions],
+        [float(is_short and sentence[-1] != "。") for is_short, sentence in zip(short, sentences, strict=True)],
+        [score * share for score, share in zip(scores, _repeat(found, sentences), strict=True)],
+        _find_wanted(asked.asks_number, _NUMBER, sentences),
+        [asked.asks_list * min(1.0, (s.count("、") + s.count("，")) / 6) for s in sentences],
+        *(
+            _find_wanted(is_asked, kind.holds, sentences)
+            for is_asked, kind in zip(asked.kinds, ASKED_KINDS.values(), strict=True)
+        ),
+    ]
+    return [list(row) for row in zip(*columns, strict=True)] if sentences else []
 
 
-def _hold_wanted(asked: _Question, sentence: str) -> Iterator[float]:
-    """Of each kind whether it is asked for and the sentence holds one."""
-    for is_asked, kind in zip(asked.kinds, ASKED_KINDS.values(), strict=True):
-        yield float(is_asked and kind.holds.search(sentence) is not None)
+def _find_wanted(is_asked: bool, holds: re.Pattern[str], sentences: Sequence[str]) -> list[float]:
+    """For each sentence whether it holds the kind of thing that is asked for."""
+    return [float(holds.search(s) is not None) for s in sentences] if is_asked else [0.0] * len(sentences)
+
+
+def _fold(text: str) -> str:
+    """Full width to half width and upper to lower case, each character in its place."""
+    return text.translate(_FOLD) if _FOLDABLE.search(text) else text
 
 
 def _soft_cut(text: str, start: int) -> int:
@@ -182,7 +195,7 @@ def _trim(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _read_question(question: str) -> _Question:
-    folded = question.translate(_FOLD)
+    folded = _fold(question)
     core = _QUESTION_WORDS.sub(" ", folded)
     return _Question(
         terms=_bigrams(core) or _bigrams(folded),
@@ -201,29 +214,58 @@ def _bigrams(text: str) -> list[str]:
     return list(found)
 
 
-def _rarity(terms: Sequence[str], sentences: Sequence[str]) -> dict[str, float]:
-    """Every term's BM25 rarity among the sentences: multiplied by that in the corpus it measures 3 points worse."""
-    weights = {}
+class _Found(NamedTuple):
+    """A term, how often each sentence that holds it does (by the sentence's index), and its weight."""
+
+    term: str
+    counts: dict[int, int]
+    rarity: float
+
+
+def _find_terms(terms: Sequence[str], sentences: Sequence[str]) -> list[_Found]:
+    """Every term's places and its BM25 rarity among the sentences: multiplied by the corpus's it is 3 points worse."""
+    joined = _BETWEEN.join(sentences)
+    starts = [0, *accumulate(len(sentence) + len(_BETWEEN) for sentence in sentences)]
+    found = []
     for term in terms:
-        holding = sum(term in sentence for sentence in sentences)
-        weights[term] = math.log(1 + (len(sentences) - holding + 0.5) / (holding + 0.5))
-    return weights
+        counts: dict[int, int] = {}
+        at = joined.find(term)
+        while at >= 0:
+            index = bisect_right(starts, at) - 1
+            counts[index] = counts.get(index, 0) + 1
+            at = joined.find(term, at + len(term))
+        rarity = math.log(1 + (len(sentences) - len(counts) + 0.5) / (len(counts) + 0.5))
+        found.append(_Found(term, counts, rarity))
+    return found
 
 
-def _coverage(sentence: str, rarity: dict[str, float], title: str) -> float:
-    return sum(
-        weight * (_TITLE_DISCOUNT if term in title else 1.0) for term, weight in rarity.items() if term in sentence
-    )
+def _cover(found: Sequence[_Found], size: int, title: str) -> list[float]:
+    """For each of `size` sentences the rarities of the terms that it holds."""
+    sums = [0.0] * size
+    for term, counts, rarity in found:
+        weight = rarity * (_TITLE_DISCOUNT if term in title else 1.0)
+        for index in counts:
+            sums[index] += weight
+    return sums
 
 
-def _bm25(sentences: Sequence[str], rarity: dict[str, float]) -> list[float]:
+def _bm25(found: Sequence[_Found], sentences: Sequence[str]) -> list[float]:
     mean = sum(map(len, sentences)) / max(1, len(sentences))
-    scores = []
-    for sentence in sentences:
-        norm = 1.2 * (0.25 + 0.75 * len(sentence) / mean)
-        counts = ((weight, sentence.count(term)) for term, weight in rarity.items() if term in sentence)
-        scores.append(sum(weight * 2.2 * count / (count + norm) for weight, count in counts))
-    return scores
+    sums = [0.0] * len(sentences)
+    for _, counts, rarity in found:
+        for index, count in counts.items():
+            norm = 1.2 * (0.25 + 0.75 * len(sentences[index]) / mean)
+            sums[index] += rarity * 2.2 * count / (count + norm)
+    return sums
+
+
+def _repeat(found: Sequence[_Found], sentences: Sequence[str]) -> list[float]:
+    """How much of each sentence the question said already."""
+    sums = [0] * len(sentences)
+    for _, counts, _ in found:
+        for index, count in counts.items():
+            sums[index] += count
+    return [min(1.0, count / len(sentence)) for count, sentence in zip(sums, sentences, strict=True)]
 
 
 def _relative(scores: list[float]) -> list[float]:
@@ -232,17 +274,8 @@ def _relative(scores: list[float]) -> list[float]:
     return [score / best for score in scores] if best > 0 else [0.0] * len(scores)
 
 
-def _repetition(sentence: str, terms: Sequence[str]) -> float:
-    """How much of the sentence the question said already."""
-    return min(1.0, sum(sentence.count(term) for term in terms) / len(sentence))
-
-
 def _is_short(sentence: str) -> bool:
     return 0 < len(sentence) < HEADING_LENGTH and sentence[-1] not in "；！"
-
-
-def _is_question(sentence: str) -> bool:
-    return sentence.endswith(("？", "?"))
 
 
 def _softmax(scores: Sequence[float]) -> list[float]:
