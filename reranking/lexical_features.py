@@ -76,7 +76,7 @@ _LATIN = re.compile("[a-z0-9]")
 _WIDE = re.compile("[Ａ-Ｚａ-ｚ０-９]+")
 _SHORTEST_SENTENCE = 4  # characters; less is a heading's number or a remnant
 _LEAD = 200  # characters
-_ARTICLE = re.compile(r"^\s*第[一二三四五六七八九十百千零〇\d]+条", re.MULTILINE)
+_ARTICLE = re.compile(r"^[^\S\n]{0,8}第[一二三四五六七八九十百千零〇\d]+条", re.MULTILINE)
 _STATUTE_BEGINNING = 5000  # characters, in which a statute has so many articles
 _FEWEST_ARTICLES = 5
 _FIRST = 3
@@ -234,7 +234,8 @@ def _is_statute(candidate: Candidate) -> bool:
     if candidate.document_text:
         articles = _ARTICLE.finditer(candidate.document_text, 0, _STATUTE_BEGINNING)
         return sum(1 for _ in islice(articles, _FEWEST_ARTICLES)) == _FEWEST_ARTICLES
-    return any(_ARTICLE.search(text) for text in candidate.passages or (candidate.text,))
+    texts = candidate.passages or (candidate.text,)
+    return any(_ARTICLE.search(text, 0, _STATUTE_BEGINNING) for text in texts)
 
 
 def _find_held(terms: Iterable[str], text: str) -> frozenset[str]:
