@@ -98,9 +98,8 @@ def excerpt_runs(text: str, spans: Iterable[Sequence[int]], *, before: int = 40,
     """
     spans = list(spans)
     merged = merge_spans(spans, len(text))
-    first = _first_shown(merged, merge_spans(spans[:1], len(text)), limit - before)
-    start = 0 if first <= before + 10 else _sentence_start(text, first - before, first)
-    start += len(text[start:]) - len(text[start:].lstrip())
+    best = merge_spans(spans[:1], len(text))
+    start = _excerpt_start(text, merged, best[0][0] if best else 0, before=before, limit=limit)
     end = min(len(text), start + limit)
     end = next((span[1] for span in merged if span[0] < end < span[1]), end)
     if len(text) - end <= 10:
@@ -241,10 +240,22 @@ def compose_answer(*, text: str, spans: Iterable[Sequence[int]], citation: str, 
     return f"{answer}\n——{citation}" + (f"，{location}" if location else "")
 
 
-def _first_shown(marked: Sequence[Span], best: Sequence[Span], room: int) -> int:
-    """Where the first marked span begins after which the best begins within the room; 0 where nothing is marked."""
-    latest = best[0][0] if best else 0
-    return next((start for start, end in marked if latest - start < room or end > latest), 0)
+def _excerpt_start(text: str, marked: Sequence[Span], best: int, *, before: int, limit: int) -> int:
+    """A little before the first marked span from which `best` (an offset) is within the limit, and after the others."""
+    previous = 0
+    for first, end in marked:
+        is_near = not previous and first <= before + 10
+        start = 0 if is_near else _sentence_start(text, max(previous, first - before), first)
+        start = _skip_space(text, start, first)
+        if best < max(start + limit, end):
+            return start
+        previous = end
+    return _skip_space(text, 0, len(text))
+
+
+def _skip_space(text: str, start: int, end: int) -> int:
+    """Where the first character that is no white space stands between `start` and `end`, or `end`."""
+    return end - len(text[start:end].lstrip())
 
 
 def _sentence_start(text: str, low: int, high: int) -> int:

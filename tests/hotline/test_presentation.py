@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hotline.presentation import (
@@ -57,6 +57,30 @@ def test_an_excerpt_is_part_of_the_text_and_keeps_marks_whole(text: str, spans: 
     assert all(
         run.text in whole or run.text.strip() in {item.strip() for item in whole} for run in runs if run.is_marked
     )
+
+
+@given(
+    breaks=st.dictionaries(st.integers(0, 79), st.sampled_from("。\n"), max_size=6),
+    spans=st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), min_size=1, max_size=5),
+)
+@example(breaks={}, spans=[(34, 5), (15, 3)])  # the first mark is near the beginning, the best just out of reach
+@example(breaks={32: "。"}, spans=[(40, 5), (18, 20)])  # a sentence ends in the mark before the best
+@example(breaks={39: "。", 40: "\n"}, spans=[(40, 5)])  # the best begins with white space
+def test_an_excerpt_shows_the_best_mark_and_cuts_none(breaks: dict[int, str], spans: list[tuple[int, int]]) -> None:
+    text = "".join(breaks.get(index, chr(ord("一") + index)) for index in range(80))
+    marks = [(start, start + length) for start, length in spans]
+
+    runs = [run for run in excerpt_runs(text, marks, before=10, limit=30) if run.text != "…"]
+    shown = "".join(run.text for run in runs)
+    start = text.index(shown)
+    end = start + len(shown)
+
+    assert start <= marks[0][0]
+    assert marks[0][1] <= end
+    for first, last in merge_spans(marks, len(text)):
+        assert last <= start or first >= end or start <= first < last <= end
+    is_marked = [run.is_marked for run in runs for _ in run.text]
+    assert is_marked == [any(a <= index < b for a, b in marks) for index in range(start, end)]
 
 
 def test_an_excerpt_begins_at_a_sentence_before_the_mark() -> None:
