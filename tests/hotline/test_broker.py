@@ -17,6 +17,7 @@ from kombu.transport.virtual import BrokerState
 from hotline import broker
 
 MESSAGES = 60
+POLLING_INTERVAL = 0.1
 QUEUE = Queue("rerank", Exchange("rerank"), routing_key="rerank")
 
 
@@ -29,6 +30,7 @@ def connect(folder: Path) -> Connection:
         "processed_folder": str(folder / "processed"),
         "control_folder": str(folder / "control"),
         "store_processed": True,
+        "polling_interval": POLLING_INTERVAL,
     }
     return Connection("filesystem://", transport_options=options)
 
@@ -159,4 +161,4 @@ def test_idle_event_loop_looks_again_within_the_polling_interval(tmp_path: Path,
     with connect(tmp_path) as connection:
         connection.register_with_event_loop(hub)
         hub.run_once()
-        assert hub.fire_timers() <= connection.transport.polling_interval
+        assert hub.fire_timers() <= POLLING_INTERVAL
