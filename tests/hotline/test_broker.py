@@ -150,11 +150,11 @@ def test_event_loop_delivers_what_its_consumer_has_room_for(tmp_path: Path, hub:
                 producer.publish(number, exchange=QUEUE.exchange, routing_key="rerank", declare=[QUEUE])
 
         hub.run_once()
-        assert [body for body, _ in received] == [0, 1]
+        assert len(received) == 2
 
         received[0][1].ack()
         hub.run_once()
-        assert [body for body, _ in received] == [0, 1, 2]
+        assert sorted(body for body, _ in received) == [0, 1, 2]
 
 
 def test_idle_event_loop_looks_again_within_the_polling_interval(tmp_path: Path, hub: Hub) -> None:
