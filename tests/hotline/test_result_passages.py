@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db.models import F
 from pytest_django import Settings
 
 from hotline.models import APIKey, Lookup, Result, User
@@ -130,6 +131,29 @@ def test_marking_again_changes_nothing(policy: DocumentVersion) -> None:
     mark_shown_passages(lookup, QUESTION)
 
     assert list(result_of(lookup, policy).passages.values()) == before
+
+
+def test_marking_a_result_without_marks_again_gives_the_same_rows(policy: DocumentVersion) -> None:
+    lookup = start_lookup(question=QUESTION, by=None)
+    rows = result_of(lookup, policy).passages.order_by("pk")
+    before = list(rows.values())
+    assert min(row["score"] for row in before) == 0
+    rows.update(highlights=[], ordinal=len(before) - F("ordinal"))
+    mark_shown_passages(lookup, QUESTION)
+
+    assert list(rows.values()) == before
+
+
+def test_marking_a_result_with_nothing_to_mark_changes_nothing(policies: dict[str, DocumentVersion]) -> None:
+    version = publish_policy("云岚市加装电梯补贴表", "见附件。")
+    indexing.sync_documents([version.document_id])
+    lookup = start_lookup(question=QUESTION, by=None)
+    rows = result_of(lookup, version).passages.order_by("pk")
+    before = list(rows.values())
+    assert [row["highlights"] for row in before] == [[]]
+    mark_shown_passages(lookup, QUESTION)
+
+    assert list(rows.values()) == before
 
 
 def test_long_document_is_not_read_beyond_what_was_found(
