@@ -1,4 +1,4 @@
-"""A desk with three published policies, people, and a reranker that says what the test wants."""
+"""A desk with three published policies, people, golden questions, and a reranker that says what the test wants."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from hotline.models import User
 from hotline.services import rerank_jobs, reranking
+from hotline.services.golden_questions import add_golden_question
 from kb.models import DocumentVersion
 from kb.search.types import SearchEngine
 from reranking.types import (
@@ -66,3 +67,9 @@ def policies(db: None, engine: SearchEngine) -> dict[str, DocumentVersion]:
 @pytest.fixture
 def agent(db: None) -> User:
     return User.objects.create_user("agent", agent_number="1024")
+
+
+@pytest.fixture
+def golden_questions(policies: dict[str, DocumentVersion], agent: User) -> None:
+    for name, question in (("lift", "加装电梯补贴多少钱"), ("leak", "楼上漏水物业几天到场"), ("rent", "公租房租金")):
+        add_golden_question(question=question, document_ids=[policies[name].document_id], by=agent)
