@@ -12,23 +12,16 @@ from django.db.models import Min
 from kb import indexing
 from kb.bulk_rows import write_rows
 from kb.dictionary_kinds import SEGMENTED, EntryValues, build_rules
-from kb.errors import KnowledgeError, WrongVersionState
+from kb.errors import KnowledgeError
 from kb.live_dictionaries import expire_live_rules, load_entries, load_segmentation_dictionary
 from kb.models import DictionaryChange, DictionaryDraft, DictionaryEntry, DictionaryRelease, IndexVersion
 from kb.services.builtin_dictionaries import read_builtin_entries
 from kb.services.dictionary_drafts import DIGESTED, DraftRow, digest_drafts, forget_drafts, write_drafts
-from kb.services.dictionary_writes import STORED, Move, Snapshot, move_entries, put_drafts_live
+from kb.services.dictionary_writes import STORED, DraftsChanged, Move, Snapshot, move_entries, put_drafts_live
 
 Action = DictionaryDraft.Action
 Origin = DictionaryRelease.Origin
 OF_ENTRY = tuple(f"entry__{name}" for name in STORED)
-
-
-class DraftsChanged(WrongVersionState):
-    """They are not those that were seen."""
-
-    def __init__(self) -> None:
-        super().__init__("草稿在这期间有变化，请重新试用后再生效。")
 
 
 @transaction.atomic
@@ -58,8 +51,7 @@ def release_drafts(
         comparison=dict(comparison or {}),
         is_override=is_override,
     )
-    if put_drafts_live(release, DictionaryDraft.objects.filter(pk__lte=seen[-1][0])) != len(seen):
-        raise DraftsChanged  # one that an earlier transaction drafted has come meanwhile
+    put_drafts_live(release, DictionaryDraft.objects.filter(pk__lte=seen[-1][0]), seen=len(seen))
     return _finish(release)
 
 

@@ -16,7 +16,7 @@ from django.db.models.sql.compiler import SQLCompiler
 
 from kb.bulk_rows import write_rows, write_selected
 from kb.dictionary_kinds import EntryValues
-from kb.errors import KnowledgeError
+from kb.errors import KnowledgeError, WrongVersionState
 from kb.models import DictionaryChange, DictionaryDraft, DictionaryEntry, DictionaryRelease
 
 Snapshot = dict[str, Any]
@@ -34,15 +34,21 @@ class Move(NamedTuple):
     is_new: bool = False
 
 
-def put_drafts_live(release: DictionaryRelease, drafts: QuerySet[DictionaryDraft]) -> int:
+class DraftsChanged(WrongVersionState):
+    """They are not those that were seen."""
+
+    def __init__(self) -> None:
+        super().__init__("草稿在这期间有变化，请重新试用后再生效。")
+
+
+def put_drafts_live(release: DictionaryRelease, drafts: QuerySet[DictionaryDraft], *, seen: int) -> None:
     """Entries become what the drafts say, history says so, the drafts go; all of it within the database.
 
-    Returns how many there were. Raises KnowledgeError where two entries collide.
+    Raises KnowledgeError where two entries collide, DraftsChanged where a statement meets others than the `seen` ones.
     """
     with _collisions_said():
         count = _change_known(release, drafts.exclude(entry=None)) + _add_new(release, drafts.filter(entry=None))
-    drafts.delete()
-    return count
+    _agree(seen, count, drafts.delete()[0])
 
 
 def move_entries(release: DictionaryRelease, moves: Sequence[Move]) -> None:
@@ -62,21 +68,27 @@ def _change_known(release: DictionaryRelease, drafts: QuerySet[DictionaryDraft])
     state = _drafted_state()
     before = _snapshot({name: F(f"entry__{name}") for name in STORED})
     changes = drafts.values_list(Constant(release.pk), "entry", before, _snapshot(state), "by")
-    count = write_selected(DictionaryChange, ("release", "entry", "before", "after", "by"), changes)
+    noted = write_selected(DictionaryChange, ("release", "entry", "before", "after", "by"), changes)
     _park_texts(DictionaryEntry.objects.filter(draft__in=drafts).exclude(text=F("draft__text")))
     rows = drafts.values_list("entry", *state.values(), _moment(release), "by")
-    write_selected(DictionaryEntry, ("id", *STAMPED), rows, overwrites=True)
-    return count
+    return _agree(noted, write_selected(DictionaryEntry, ("id", *STAMPED), rows, overwrites=True))
 
 
 def _add_new(release: DictionaryRelease, drafts: QuerySet[DictionaryDraft]) -> int:
     last = DictionaryEntry.objects.aggregate(last=Max("pk"))["last"] or 0
     rows = drafts.order_by("pk").values_list(*_drafted_state().values(), _moment(release), "by", "builtin_key")
-    write_selected(DictionaryEntry, (*STAMPED, "builtin_key"), rows)
+    added = write_selected(DictionaryEntry, (*STAMPED, "builtin_key"), rows)
     made = DictionaryEntry.objects.filter(pk__gt=last, is_live=True)  # nothing else makes entries that are live
     after = _snapshot({name: F(name) for name in STORED})
     changes = made.order_by("pk").values_list(Constant(release.pk), "pk", after, "updated_by")
-    return write_selected(DictionaryChange, ("release", "entry", "after", "by"), changes)
+    return _agree(added, write_selected(DictionaryChange, ("release", "entry", "after", "by"), changes))
+
+
+def _agree(*counts: int) -> int:
+    """Each statement sees the drafts anew, with those that an earlier transaction has committed meanwhile."""
+    if len(set(counts)) > 1:
+        raise DraftsChanged
+    return counts[0]
 
 
 def _drafted_state() -> dict[str, Combinable]:

@@ -17,7 +17,7 @@ from kb.live_dictionaries import load_rules, load_segmentation_dictionary
 from kb.models import DictionaryChange, DictionaryDraft, DictionaryEntry, DictionaryRelease, IndexVersion
 from kb.search.types import SearchEngine
 from kb.segmentation import load_default_dictionary
-from kb.services import dictionaries
+from kb.services import dictionaries, dictionary_writes
 from kb.services.dictionaries import release_drafts, restore_release, sync_builtin_entries
 from kb.services.dictionary_drafts import (
     EntryKnown,
@@ -243,6 +243,38 @@ def test_a_draft_of_an_earlier_transaction_that_comes_meanwhile_holds_the_releas
 
     assert DictionaryRelease.objects.count() == 1
     assert DictionaryEntry.objects.filter(text="噪音").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("step", "is_known"), [("_park_texts", True), ("_change_known", True), ("_add_new", True), ("_add_new", False)]
+)
+def test_a_draft_that_comes_between_the_statements_of_a_release_holds_it(
+    released: DictionaryRelease, by: User, monkeypatch: pytest.MonkeyPatch, step: str, is_known: bool
+) -> None:
+    earlier = draft_new_entry(values={"kind": "term", "text": "免申即享"}, by=by).pk
+    DictionaryDraft.objects.all().delete()
+    draft_new_entry(values=SYNONYM, by=by)
+    draft_change(entry=find_entry("漏水"), values={"text": "漏水", "other": "渗漏", "weight": "0.5"}, by=by)
+    entry = find_entry("公租房")
+    late = DictionaryDraft(pk=earlier, kind="term", text="免申即享", action="add", by=by)
+    if is_known:
+        values = {**entry.values, "other": "公共租赁房"}
+        late = DictionaryDraft(pk=earlier, **values, action="change", entry=entry, by=by)
+    write = getattr(dictionary_writes, step)
+
+    def draft_after(*args: object) -> object:
+        done = write(*args)
+        late.save(force_insert=True)
+        return done
+
+    monkeypatch.setattr(dictionary_writes, step, draft_after)
+    with pytest.raises(WrongVersionState, match="有变化"):
+        go_live(by)
+
+    entry.refresh_from_db()
+    assert entry.other == "公共租赁住房"
+    assert DictionaryDraft.objects.count() == 2
+    assert DictionaryRelease.objects.count() == 1
 
 
 def test_history_holds_every_value_before_and_after(released: DictionaryRelease, by: User) -> None:
