@@ -97,7 +97,7 @@ def show_entry(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "entry": entry,
         "draft": draft,
-        "opened": digest_values((draft or entry).values),
+        "opened": digest_values(dictionary_drafts.describe_wanted(draft or entry)),
         "title": entry.text,
         "changes": selectors.list_entry_changes(entry),
     }
@@ -115,7 +115,7 @@ def show_row(request: HttpRequest, pk: int) -> HttpResponse:
 @dictionary_view
 def retire_entry(request: HttpRequest, pk: int) -> HttpResponse:
     entry = get_object_or_404(DictionaryEntry, pk=pk)
-    dictionary_drafts.draft_retirement(entry=entry, by=request.user)
+    dictionary_drafts.draft_retirement(entry=entry, by=request.user, opened=request.POST.get("opened", ""))
     return _show_saved(request, entry, "停用已存为草稿，生效后才起作用。")
 
 
@@ -134,7 +134,8 @@ def edit_draft(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             messages.success(request, "草稿已保存。")
             return redirect(TRAY)
-    return _render_form(request, form, {"title": f"草稿：{draft.text}", "opened": digest_values(draft.values)})
+    opened = digest_values(dictionary_drafts.describe_wanted(draft))
+    return _render_form(request, form, {"title": f"草稿：{draft.text}", "opened": opened})
 
 
 @require_POST

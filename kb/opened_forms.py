@@ -9,6 +9,8 @@ from typing import Any
 
 from kb.errors import KnowledgeError
 
+NOT_SAVED = "你打开这一页之后有人改过这里，没有保存。你填的还在；请先看现在的内容，要用你填的就再保存一次。"
+
 
 class ChangedMeanwhile(KnowledgeError):
     """What the form changes is not what it was when the form was opened."""
@@ -16,10 +18,8 @@ class ChangedMeanwhile(KnowledgeError):
     code = "changed_meanwhile"
     status = 409
 
-    def __init__(self) -> None:
-        super().__init__(
-            "你打开这一页之后有人改过这里，没有保存。你填的还在；请先看现在的内容，要用你填的就再保存一次。"
-        )
+    def __init__(self, message: str = NOT_SAVED) -> None:
+        super().__init__(message)
 
 
 def digest_values(values: Mapping[str, Any]) -> str:
@@ -27,7 +27,7 @@ def digest_values(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def refuse_changed(opened: str, now: Mapping[str, Any]) -> None:
+def refuse_changed(opened: str, now: Mapping[str, Any], *, message: str = NOT_SAVED) -> None:
     """Raises ChangedMeanwhile where a form was `opened` over other values than those of `now`; empty: not asked."""
     if opened and opened != digest_values(now):
-        raise ChangedMeanwhile
+        raise ChangedMeanwhile(message)

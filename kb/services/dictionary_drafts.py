@@ -20,6 +20,7 @@ from kb.query_understanding.rules import RuleError
 
 Action = DictionaryDraft.Action
 BATCH = 500
+RETIRED_MEANWHILE = "你打开这一页之后有人改过这里，没有停用；请重新打开，看过现在的内容再停用。"
 DIGESTED = ("action", "entry_id", *EntryValues._fields)  # what makes one draft differ from another
 
 
@@ -80,7 +81,7 @@ def draft_change(
 
     Raises EntryRefused, EntryKnown, ChangedMeanwhile where the form was `opened` over other values.
     """
-    refuse_changed(opened, describe_wanted(entry))
+    refuse_changed(opened, _describe_now(entry))
     wanted = _clean({**values, "kind": entry.kind})
     other = _find_entry(wanted)
     if (other and other.pk != entry.pk) or _drafts_like(wanted).exclude(entry=entry).exists():
@@ -99,7 +100,7 @@ def change_draft(
     """Correct a draft. Raises as draft_change."""
     if draft.entry:
         return draft_change(entry=draft.entry, values=values, by=by, opened=opened)
-    refuse_changed(opened, draft.values)
+    refuse_changed(opened, describe_wanted(draft))
     wanted = _clean({**values, "kind": draft.kind})
     if _find_entry(wanted) or _drafts_like(wanted).exclude(pk=draft.pk).exists():
         raise EntryKnown(f"“{wanted.text}”已在词典或草稿中，不能有两条。")
@@ -110,15 +111,20 @@ def change_draft(
     return draft
 
 
-def describe_wanted(entry: DictionaryEntry) -> dict[str, Any]:
-    """What a form for an entry is opened over: its draft, else itself."""
-    draft = DictionaryDraft.objects.filter(entry=entry).first()
-    return (draft or DictionaryEntry.objects.get(pk=entry.pk)).values
+def describe_wanted(row: DictionaryDraft | DictionaryEntry) -> dict[str, Any]:
+    """What a form is opened over, a draft or an entry without one: its values, and whether they act or shall."""
+    draft, entry = (row, row.entry) if isinstance(row, DictionaryDraft) else (None, row)
+    return {**row.values, "action": draft and draft.action, "is_live": entry and entry.is_live}
 
 
 @transaction.atomic
-def draft_retirement(*, entry: DictionaryEntry, by: AbstractBaseUser | None) -> DictionaryDraft:
-    """An entry that shall no longer act. Raises KnowledgeError for one that does not act anyhow."""
+def draft_retirement(*, entry: DictionaryEntry, by: AbstractBaseUser | None, opened: str = "") -> DictionaryDraft:
+    """An entry that shall no longer act.
+
+    Raises KnowledgeError for one that does not act anyhow, ChangedMeanwhile where the page was `opened` over other
+    values.
+    """
+    refuse_changed(opened, _describe_now(entry), message=RETIRED_MEANWHILE)
     if not entry.is_live:
         raise KnowledgeError("这一词条已经停用。", code="wrong_state", status=409)
     return _put_draft(entry, EntryValues(**entry.values), Action.RETIRE, by)
@@ -233,6 +239,11 @@ def _find_entry(values: EntryValues) -> DictionaryEntry | None:
 
 def _drafts_like(values: EntryValues) -> Any:
     return DictionaryDraft.objects.filter(**values.identity)
+
+
+def _describe_now(entry: DictionaryEntry) -> dict[str, Any]:
+    draft = DictionaryDraft.objects.select_related("entry").filter(entry=entry).first()
+    return describe_wanted(draft or DictionaryEntry.objects.get(pk=entry.pk))
 
 
 def _put_draft(

@@ -207,5 +207,54 @@ def test_draft_that_somebody_has_changed_meanwhile_is_not_overwritten(
     assert DictionaryDraft.objects.get().other == "声响"
 
 
+def test_retirement_that_somebody_has_drafted_meanwhile_is_not_overwritten(
+    client: Client, released: DictionaryRelease
+) -> None:
+    entry = DictionaryEntry.objects.get(text="公租房")
+    opened = read_opened(read(client, "kb:dictionary_entry", entry.pk))
+    client.post(reverse("kb:dictionary_retire", args=[entry.pk]), {"opened": opened})
+
+    sent = {"text": "公租房", "other": "公共租赁房", "opened": opened}
+    page = client.post(reverse("kb:dictionary_entry", args=[entry.pk]), sent).content.decode()
+
+    assert "有人改过这里，没有保存" in page
+    assert DictionaryDraft.objects.get().action == "retire"
+
+
+def test_form_opened_before_a_retirement_went_live_brings_nothing_back(
+    client: Client, released: DictionaryRelease
+) -> None:
+    entry = DictionaryEntry.objects.get(text="公租房")
+    opened = read_opened(read(client, "kb:dictionary_entry", entry.pk))
+    DictionaryEntry.objects.update(is_live=False)
+
+    sent = {"text": "公租房", "other": "公共租赁住房", "opened": opened}
+    page = client.post(reverse("kb:dictionary_entry", args=[entry.pk]), sent).content.decode()
+
+    assert "有人改过这里，没有保存" in page
+    assert not DictionaryDraft.objects.exists()
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_entry_that_somebody_has_drafted_meanwhile_is_not_retired(
+    client: Client, released: DictionaryRelease, headers: dict[str, str]
+) -> None:
+    entry = DictionaryEntry.objects.get(text="公租房")
+    address = reverse("kb:dictionary_entry", args=[entry.pk])
+    opened = read_opened(client.get(address, headers=headers).content.decode())
+    client.post(address, {"text": "公租房", "other": "公共租赁房", "opened": opened})
+
+    response = client.post(reverse("kb:dictionary_retire", args=[entry.pk]), {"opened": opened}, headers=headers)
+
+    assert response.status_code == 409
+    assert "有人改过这里，没有停用" in response.content.decode()
+    assert DictionaryDraft.objects.get().action == "change"
+    page = read(client, "kb:dictionary_entry", entry.pk)
+    again = re.findall(r'name="opened" value="(\w+)"', page)
+    assert len(again) == 2  # the form's, and that of the button beside it
+    client.post(reverse("kb:dictionary_retire", args=[entry.pk]), {"opened": again[1]})
+    assert DictionaryDraft.objects.get().action == "retire"
+
+
 def read_opened(page: str) -> str:
     return re.findall(r'name="opened" value="(\w+)"', page)[0]
