@@ -31,3 +31,8 @@ def refuse_changed(opened: str, now: Mapping[str, Any], *, message: str = NOT_SA
     """Raises ChangedMeanwhile where a form was `opened` over other values than those of `now`; empty: not asked."""
     if opened and opened != digest_values(now):
         raise ChangedMeanwhile(message)
+
+
+def keep_opened(opened: str, error: Exception) -> str:
+    """What a form drawn again carries: what it was `opened` over; nothing once ChangedMeanwhile has said so."""
+    return "" if isinstance(error, ChangedMeanwhile) else opened

@@ -15,7 +15,7 @@ from kb import indexing, page_selectors
 from kb.errors import KnowledgeError
 from kb.forms import ChainForm, DayForm, DocumentFilterForm, MetadataForm, RepealForm
 from kb.models import DocumentVersion, PolicyDocument, Upload
-from kb.opened_forms import digest_values
+from kb.opened_forms import digest_values, keep_opened
 from kb.services import uploads as upload_service
 from kb.services import versions as version_service
 from kb.web import guarded_view, is_htmx, paginate, read_id, read_ids
@@ -99,16 +99,17 @@ def show_version(request: HttpRequest, pk: int) -> HttpResponse:
     """The parsed text beside its metadata; posting corrects the metadata."""
     version = _or_404(page_selectors.load_version(pk))
     form = MetadataForm(request.POST or None, instance=version)
+    opened = request.POST.get("opened", "")
     if request.method == "POST" and form.is_valid():
         try:
-            opened = request.POST.get("opened", "")
             version_service.correct_metadata(version=version, changes=form.changes(), by=request.user, opened=opened)
         except KnowledgeError as error:
             form.add_error(None, str(error))
+            opened = keep_opened(opened, error)
         else:
             messages.success(request, "元数据已更正。" if form.changed_data else "没有需要更正的内容。")
             return redirect("kb:version", pk)
-    context = _version_context(request, version, form)
+    context = _version_context(request, version, form, opened)
     return render(request, "kb/version.html", context, status=400 if form.errors else 200)
 
 
@@ -181,14 +182,14 @@ def _take_files(request: HttpRequest) -> HttpResponse:
     return redirect("kb:uploads")
 
 
-def _version_context(request: HttpRequest, version: DocumentVersion, form: MetadataForm) -> dict[str, Any]:
+def _version_context(request: HttpRequest, version: DocumentVersion, form: MetadataForm, opened: str) -> dict[str, Any]:
     find = request.GET.get("find", version.title)
     # A form that was refused has changed the instance it holds; the page shows what is stored.
     stored = page_selectors.load_version(version.pk) if form.errors else version
     return {
         "version": stored,
         "form": form,
-        "opened": digest_values(version_service.describe_metadata(stored)),
+        "opened": opened or digest_values(version_service.describe_metadata(stored)),
         "repeal_form": RepealForm(initial={"on": timezone.localdate()}),
         "passages": paginate(request, page_selectors.list_passages(version), 40),
         "history": list(version.metadata_changes.select_related("by")[:50]),

@@ -18,7 +18,7 @@ from hotline.masking import mask_personal_data
 from hotline.models import GoldenQuestion, SecondaryReview, Ticket, User
 from hotline.services import golden_questions
 from hotline.views.base import CHANGE_SETTINGS, MANAGE_KNOWLEDGE, desk_view, redirect_to_search
-from kb.opened_forms import ChangedMeanwhile, digest_values
+from kb.opened_forms import ChangedMeanwhile, digest_values, keep_opened
 from kb.web import paginate, read_file, send_table
 
 
@@ -48,15 +48,18 @@ def edit_golden(request: HttpRequest, pk: int | None = None) -> HttpResponse:
     questions = GoldenQuestion.objects.select_related("added_by", "lookup__ticket")
     row = get_object_or_404(questions, pk=pk) if pk is not None else None
     form = GoldenQuestionForm(request.POST or None, initial=golden_pages.read_question(row) if row else None)
+    opened = request.POST.get("opened", "")
     if request.method == "POST" and form.is_valid():
         try:
-            _save(row, form.cleaned_data, request.user, opened=request.POST.get("opened", ""))
+            _save(row, form.cleaned_data, request.user, opened=opened)
         except (DeskError, ChangedMeanwhile) as error:
             form.add_error("question", str(error))
+            opened = keep_opened(opened, error)
         else:
             messages.success(request, "已保存。" if row else "已加入标准问题。")
             return redirect("lab_golden")
-    opened = digest_values(golden_questions.describe_question(row)) if row else ""
+    if row and not opened:
+        opened = digest_values(golden_questions.describe_question(row))
     context = {"form": form, "row": row, "opened": opened, "here": "golden"}
     return render(request, "lab/golden_question.html", context, status=400 if form.errors else 200)
 

@@ -214,3 +214,21 @@ def test_question_that_somebody_has_changed_meanwhile_is_not_overwritten(client:
     client.post(address, {**sent, "opened": again})
     row.refresh_from_db()
     assert row.note == "我的备注"
+
+
+def test_form_with_a_mistake_still_knows_what_it_was_opened_over(client: Client) -> None:
+    make_version()
+    add(client)
+    row = GoldenQuestion.objects.get()
+    address = reverse("lab_golden_question", args=[row.pk])
+    opened = re.findall(r'name="opened" value="(\w+)"', client.get(address).content.decode())[0]
+    sent = {"question": row.question, "policies": "没有的政策", "category": "", "note": "我的备注", "opened": opened}
+    GoldenQuestion.objects.update(note="同事的备注")
+
+    page = client.post(address, sent).content.decode()
+    again = re.findall(r'name="opened" value="(\w+)"', page)[0]
+    page = client.post(address, {**sent, "policies": "云岚市物业管理条例", "opened": again}).content.decode()
+
+    assert "有人改过这里，没有保存" in page
+    row.refresh_from_db()
+    assert row.note == "同事的备注"

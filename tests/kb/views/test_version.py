@@ -202,3 +202,15 @@ def test_metadata_that_somebody_has_corrected_meanwhile_are_not_overwritten(
     correct(client, draft, issuer="云岚市人民政府", region="云岚市", opened=again)
     draft.refresh_from_db()
     assert (draft.issuer, draft.region) == ("云岚市人民政府", "云岚市")
+
+
+def test_form_with_a_mistake_still_knows_what_it_was_opened_over(client: Client, draft: DocumentVersion) -> None:
+    opened = re.findall(r'name="opened" value="(\w+)"', fetch(client, draft))[0]
+    correct(client, draft, issuer="云岚市人民政府")
+
+    page = correct(client, draft, effective_on="某日", opened=opened)
+    page = correct(client, draft, opened=re.findall(r'name="opened" value="(\w+)"', page)[0])
+
+    assert "有人改过这里，没有保存" in page
+    draft.refresh_from_db()
+    assert draft.issuer == "云岚市人民政府"
