@@ -22,7 +22,10 @@ from kb.models import DictionaryChange, DictionaryDraft, DictionaryEntry, Dictio
 Snapshot = dict[str, Any]
 STORED = (*EntryValues._fields, "is_live", "is_builtin")
 STAMPED = (*STORED, "updated_at", "updated_by")
+WORDED = ("kind", "text", "other")  # of which no two entries may have the same
 BATCH = 500
+RELEASE_COLLIDES = "两条草稿是同一个词，请改掉一条再生效。"
+RESTORE_COLLIDES = "要恢复的词与现在的另一词条是同一个词，没有恢复；请先改掉那一条再恢复。"
 
 
 class Move(NamedTuple):
@@ -46,7 +49,7 @@ def put_drafts_live(release: DictionaryRelease, drafts: QuerySet[DictionaryDraft
 
     Raises KnowledgeError where two entries collide, DraftsChanged where a statement meets others than the `seen` ones.
     """
-    with _collisions_said():
+    with _collisions_said(RELEASE_COLLIDES):
         count = _change_known(release, drafts.exclude(entry=None)) + _add_new(release, drafts.filter(entry=None))
     _agree(seen, count, drafts.delete()[0])
 
@@ -56,9 +59,9 @@ def move_entries(release: DictionaryRelease, moves: Sequence[Move]) -> None:
     by = release.by_id
     changes = ((release.pk, move.entry, move.before, move.after, by) for move in moves)
     rows = ((move.entry, *(move.after[name] for name in STORED), release.at, by) for move in moves)
-    with _collisions_said():
+    with _collisions_said(RESTORE_COLLIDES):
         write_rows(DictionaryChange, ("release", "entry", "before", "after", "by"), changes)
-        renamed = [move.entry for move in moves if move.before["text"] != move.after["text"]]
+        renamed = [move.entry for move in moves if any(move.before[name] != move.after[name] for name in WORDED)]
         for start in range(0, len(renamed), BATCH):
             _park_texts(DictionaryEntry.objects.filter(pk__in=renamed[start : start + BATCH]))
         write_rows(DictionaryEntry, ("id", *STAMPED), rows, overwrites=True)
@@ -69,7 +72,8 @@ def _change_known(release: DictionaryRelease, drafts: QuerySet[DictionaryDraft])
     before = _snapshot({name: F(f"entry__{name}") for name in STORED})
     changes = drafts.values_list(Constant(release.pk), "entry", before, _snapshot(state), "by")
     noted = write_selected(DictionaryChange, ("release", "entry", "before", "after", "by"), changes)
-    _park_texts(DictionaryEntry.objects.filter(draft__in=drafts).exclude(text=F("draft__text")))
+    same = {name: F(f"draft__{name}") for name in WORDED}
+    _park_texts(DictionaryEntry.objects.filter(draft__in=drafts).exclude(**same))
     rows = drafts.values_list("entry", *state.values(), _moment(release), "by")
     return _agree(noted, write_selected(DictionaryEntry, ("id", *STAMPED), rows, overwrites=True))
 
@@ -129,9 +133,9 @@ def _park_texts(entries: QuerySet[DictionaryEntry]) -> None:
 
 
 @contextmanager
-def _collisions_said() -> Iterator[None]:
+def _collisions_said(message: str) -> Iterator[None]:
     try:
         with transaction.atomic():
             yield
     except IntegrityError as error:
-        raise KnowledgeError("两条草稿是同一个词，请改掉一条再生效。", code="entry_known", status=409) from error
+        raise KnowledgeError(message, code="entry_known", status=409) from error

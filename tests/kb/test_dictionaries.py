@@ -193,6 +193,52 @@ def test_a_word_that_changed_hands_is_restored_to_its_first_entry(released: Dict
     assert find_entry("公租屋") == entry
 
 
+@pytest.mark.parametrize(("kind", "text", "label"), [("synonym", "噪音", ""), ("place", "和平区", "district")])
+def test_a_pair_that_changed_hands_is_restored(
+    released: DictionaryRelease, by: User, kind: str, text: str, label: str
+) -> None:
+    entries = []
+    for other in ("天津市", "沈阳市"):
+        draft_new_entry(values={"kind": kind, "text": text, "other": other, "label": label}, by=by)
+        go_live(by)
+        entries.append(DictionaryEntry.objects.get(kind=kind, text=text, other=other))
+    first = DictionaryRelease.objects.latest("pk")
+    for entry, other in zip(entries, ("长春市", "天津市"), strict=True):
+        draft_change(entry=entry, values={**entry.values, "other": other}, by=by)
+        go_live(by)
+
+    restore_release(release=first, by=by)
+
+    for entry, other in zip(entries, ("天津市", "沈阳市"), strict=True):
+        entry.refresh_from_db()
+        assert (entry.text, entry.other) == (text, other)
+
+
+def test_restoring_a_word_that_another_entry_bears_says_so(released: DictionaryRelease, by: User) -> None:
+    draft_change(entry=find_entry("公租房"), values={"text": "公租屋", "other": "公共租赁住房"}, by=by)
+    go_live(by)
+    DictionaryEntry.objects.create(kind="abbreviation", text="公租房", other="公共租赁房", is_live=False)
+
+    with pytest.raises(KnowledgeError, match="没有恢复"):
+        restore_release(release=released, by=by)
+
+    assert find_entry("公租屋").is_live
+
+
+def test_the_wordings_of_pairs_can_be_exchanged_in_one_release(released: DictionaryRelease, by: User) -> None:
+    entries = []
+    for other in ("噪声", "声响"):
+        draft_new_entry(values={**SYNONYM, "other": other}, by=by)
+        go_live(by)
+        entries.append(DictionaryEntry.objects.get(text="噪音", other=other))
+    for entry, other in zip(entries, ("声响", "噪声"), strict=True):
+        DictionaryDraft.objects.create(**{**entry.values, "other": other}, action="change", entry=entry, by=by)
+
+    go_live(by)
+
+    assert [DictionaryEntry.objects.get(pk=entry.pk).other for entry in entries] == ["声响", "噪声"]
+
+
 def test_words_can_be_exchanged_in_one_release(released: DictionaryRelease, by: User) -> None:
     draft_new_entry(values={"kind": "abbreviation", "text": "社保", "other": "社会保险"}, by=by)
     go_live(by)
