@@ -16,7 +16,14 @@ from kb.errors import KnowledgeError
 from kb.live_dictionaries import expire_live_rules, load_entries, load_segmentation_dictionary
 from kb.models import DictionaryChange, DictionaryDraft, DictionaryEntry, DictionaryRelease, IndexVersion
 from kb.services.builtin_dictionaries import read_builtin_entries
-from kb.services.dictionary_drafts import DIGESTED, DraftRow, digest_drafts, forget_drafts, write_drafts
+from kb.services.dictionary_drafts import (
+    DIGESTED,
+    DraftRow,
+    digest_drafts,
+    forget_drafts,
+    lock_dictionaries,
+    write_drafts,
+)
 from kb.services.dictionary_writes import STORED, DraftsChanged, Move, Snapshot, move_entries, put_drafts_live
 
 Action = DictionaryDraft.Action
@@ -37,7 +44,7 @@ def release_drafts(
 
     Raises DraftsChanged where they are others now, KnowledgeError where two of them are for the same word.
     """
-    _lock()
+    lock_dictionaries()
     locked = DictionaryDraft.objects.select_for_update().order_by("pk")
     seen = list(locked.values_list("pk", "builtin_key", *DIGESTED))
     if not seen:
@@ -61,7 +68,7 @@ def restore_release(*, release: DictionaryRelease, by: AbstractBaseUser | None, 
 
     Raises KnowledgeError where nothing has changed since.
     """
-    _lock()
+    lock_dictionaries()
     later = DictionaryChange.objects.filter(release__gt=release.pk).order_by().values("entry")
     undone = DictionaryChange.objects.filter(pk__in=later.annotate(first=Min("pk")).values("first"))
     moves = _give_way([_undo(*row) for row in undone.order_by("entry").values_list("entry", "before", *OF_ENTRY)])
@@ -88,7 +95,7 @@ def sync_builtin_entries(*, by: AbstractBaseUser | None = None) -> BuiltinSync:
 
     A row that somebody has changed, retired, drafted or refused is left as it is.
     """
-    _lock()
+    lock_dictionaries()
     changes = list(_compare_builtin({entry.key: entry for entry in read_builtin_entries()}))
     if DictionaryRelease.objects.exists():
         return BuiltinSync(drafted=_draft_builtin(changes, by=by))
@@ -130,13 +137,6 @@ def _draft_builtin(changes: Sequence[DraftRow], *, by: AbstractBaseUser | None) 
         forget_drafts([pk for pk, key, *_ in drafts if key is not None])
         write_drafts(wanted, by=by)
     return len(wanted)
-
-
-def _lock() -> None:
-    """One release after the other, so that numbers rise in the order in which they are committed: the first release's
-    row is the lock.
-    """
-    list(DictionaryRelease.objects.select_for_update().order_by("pk").values_list("pk")[:1])
 
 
 def _undo(entry: int, before: Snapshot | None, *now: Any) -> Move:

@@ -14,8 +14,8 @@ from django.utils import timezone
 from kb.bulk_rows import write_rows
 from kb.dictionary_kinds import EntryValues, clean_values
 from kb.errors import KnowledgeError
-from kb.models import DictionaryDraft, DictionaryEntry
-from kb.opened_forms import refuse_changed
+from kb.models import DictionaryDraft, DictionaryEntry, DictionaryRelease
+from kb.opened_forms import ChangedMeanwhile, refuse_changed
 from kb.query_understanding.rules import RuleError
 
 Action = DictionaryDraft.Action
@@ -60,9 +60,17 @@ class ImportOutcome:
         return self.added + self.changed
 
 
+def lock_dictionaries() -> None:
+    """One writer after the other, within a transaction: of drafts, and of releases, so that their numbers rise in the
+    order in which they are committed. The first release's row is the lock.
+    """
+    list(DictionaryRelease.objects.select_for_update().order_by("pk").values_list("pk")[:1])
+
+
 @transaction.atomic
 def draft_new_entry(*, values: Mapping[str, Any], by: AbstractBaseUser | None) -> DictionaryDraft:
     """An entry to be added; one that was retired comes back with these values. Raises EntryRefused, EntryKnown."""
+    lock_dictionaries()
     wanted = _clean(values)
     entry = _find_entry(wanted)
     if entry and entry.is_live:
@@ -81,6 +89,8 @@ def draft_change(
 
     Raises EntryRefused, EntryKnown, ChangedMeanwhile where the form was `opened` over other values.
     """
+    lock_dictionaries()
+    entry = DictionaryEntry.objects.get(pk=entry.pk)
     refuse_changed(opened, _describe_now(entry))
     wanted = _clean({**values, "kind": entry.kind})
     other = _find_entry(wanted)
@@ -97,7 +107,12 @@ def draft_change(
 def change_draft(
     *, draft: DictionaryDraft, values: Mapping[str, Any], by: AbstractBaseUser | None, opened: str = ""
 ) -> DictionaryDraft | None:
-    """Correct a draft. Raises as draft_change."""
+    """Correct a draft. Raises as draft_change, and ChangedMeanwhile where it is gone."""
+    lock_dictionaries()
+    stored = DictionaryDraft.objects.select_for_update().filter(pk=draft.pk).first()
+    if stored is None:
+        raise ChangedMeanwhile
+    draft = stored
     if draft.entry:
         return draft_change(entry=draft.entry, values=values, by=by, opened=opened)
     refuse_changed(opened, describe_wanted(draft))
@@ -124,6 +139,8 @@ def draft_retirement(*, entry: DictionaryEntry, by: AbstractBaseUser | None, ope
     Raises KnowledgeError for one that does not act anyhow, ChangedMeanwhile where the page was `opened` over other
     values.
     """
+    lock_dictionaries()
+    entry = DictionaryEntry.objects.get(pk=entry.pk)
     refuse_changed(opened, _describe_now(entry), message=RETIRED_MEANWHILE)
     if not entry.is_live:
         raise KnowledgeError("这一词条已经停用。", code="wrong_state", status=409)
@@ -141,6 +158,7 @@ def drop_drafts(*, drafts: Iterable[int] | None = None) -> int:
 
 @transaction.atomic
 def _drop(ids: Sequence[int]) -> int:
+    lock_dictionaries()
     builtin = DictionaryDraft.objects.filter(pk__in=ids, builtin_key__isnull=False)
     DictionaryEntry.objects.filter(draft__in=builtin).update(is_builtin=False)
     for draft in builtin.filter(entry=None):
@@ -172,6 +190,7 @@ def import_drafts(
     Nothing is stored of a file with a row that cannot be used, unless `keep_good`.
     """
     wanted, refusals = _read_rows(rows)
+    lock_dictionaries()
     known = {values.key: (pk, is_live, values) for pk, is_live, values in _read_entries()}
     drafts: list[DraftRow] = []
     unchanged = 0
@@ -243,7 +262,7 @@ def _drafts_like(values: EntryValues) -> Any:
 
 def _describe_now(entry: DictionaryEntry) -> dict[str, Any]:
     draft = DictionaryDraft.objects.select_related("entry").filter(entry=entry).first()
-    return describe_wanted(draft or DictionaryEntry.objects.get(pk=entry.pk))
+    return describe_wanted(draft or entry)
 
 
 def _put_draft(

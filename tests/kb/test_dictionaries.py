@@ -15,6 +15,7 @@ from kb.dictionary_kinds import EntryValues
 from kb.errors import KnowledgeError, WrongVersionState
 from kb.live_dictionaries import load_rules, load_segmentation_dictionary
 from kb.models import DictionaryChange, DictionaryDraft, DictionaryEntry, DictionaryRelease, IndexVersion
+from kb.opened_forms import ChangedMeanwhile
 from kb.search.types import SearchEngine
 from kb.segmentation import load_default_dictionary
 from kb.services import dictionaries, dictionary_writes
@@ -110,6 +111,17 @@ def test_the_same_word_is_not_drafted_twice(released: DictionaryRelease, by: Use
 
     assert change_draft(draft=draft, values={"text": "噪音", "other": "噪声", "weight": "0.5"}, by=by) is not None
     assert DictionaryDraft.objects.get().weight == 0.5
+
+
+def test_a_draft_that_is_gone_is_not_changed(released: DictionaryRelease, by: User) -> None:
+    draft = draft_new_entry(values=SYNONYM, by=by)
+    stale = DictionaryDraft.objects.get()
+    drop_drafts(drafts=[draft.pk])
+
+    with pytest.raises(ChangedMeanwhile):
+        change_draft(draft=stale, values={"text": "噪音", "other": "声响"}, by=by)
+
+    assert not DictionaryDraft.objects.exists()
 
 
 def test_two_changes_to_the_same_word_do_not_go_live(released: DictionaryRelease, by: User) -> None:

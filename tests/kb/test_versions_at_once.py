@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
 from datetime import date
 
 import pytest
@@ -14,6 +13,7 @@ from kb.models import DocumentVersion
 from kb.parsing import ParsedDocument, PolicyMetadata
 from kb.services import versions
 from kb.services.versions import correct_metadata, publish_versions, store_draft, withdraw_version
+from tests.at_once import at_once
 
 pytestmark = [
     pytest.mark.skipif(connection.vendor != "postgresql", reason="no row locks here: see make test-production"),
@@ -44,27 +44,6 @@ def draft(text: str, *, external_id: str, title: str = "加装电梯办法", **m
         metadata=PolicyMetadata(**metadata),  # type: ignore[arg-type]
     )
     return store_draft(upload=None, document=parsed)
-
-
-def at_once(*writes: Callable[[], object]) -> None:
-    """Runs each in a thread with a connection of its own. Raises what one of them raised."""
-    failures: list[Exception] = []
-
-    def run(write: Callable[[], object]) -> None:
-        try:
-            write()
-        except Exception as error:
-            failures.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(write,)) for write in writes]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
 
 
 def test_versions_published_at_once_supersede_one_another(meet: threading.Barrier) -> None:
