@@ -107,7 +107,7 @@ def put_live(*, by: User, drafts_sha256: str, note: str = "", is_override: bool 
 def _claim() -> DictionaryTrial | None:
     now = timezone.now()
     late = Q(state=State.RUNNING, lease_expires_at__lt=now)
-    error = f"试用时工作进程连续 {MAX_ATTEMPTS} 次中断（可能内存不足），已停下，草稿未受影响；可以重新试用。"
+    error = f"试用时工作进程连续 {MAX_ATTEMPTS} 次中断或没有进度（可能内存不足），已停下，草稿未受影响；可以重新试用。"
     DictionaryTrial.objects.filter(late, attempts__gte=MAX_ATTEMPTS).update(state=State.FAILED, error=error)
     free = Q(state=State.WAITING) | late
     taken = {"state": State.RUNNING, "lease_expires_at": now + LEASE, "attempts": F("attempts") + 1}

@@ -159,7 +159,7 @@ def retry_run(*, run: GoldenRun, by: User) -> GoldenRun:
 
 
 def _claim(run: GoldenRun) -> bool:
-    """One worker a run; a stale one may be taken over, but for one that MAX_ATTEMPTS workers have not survived."""
+    """One worker a run; a stale one may be taken over, but for one that MAX_ATTEMPTS workers have not finished."""
     now = timezone.now()
     free = Q(state=State.WAITING) | Q(state=State.RUNNING, heartbeat_at__lt=now - STOPPED_AFTER)
     taken = GoldenRun.objects.filter(free, pk=run.pk).update(
@@ -168,7 +168,7 @@ def _claim(run: GoldenRun) -> bool:
     run.refresh_from_db()
     if not taken or run.attempts <= MAX_ATTEMPTS:
         return bool(taken)
-    error = f"比较时工作进程连续 {MAX_ATTEMPTS} 次中断（可能内存不足），已停下，线上不变；可以再比一次。"
+    error = f"比较时工作进程连续 {MAX_ATTEMPTS} 次中断或没有进度（可能内存不足），已停下，线上不变；可以再比一次。"
     _mine(run).update(state=State.FAILED, error=error, finished_at=now)
     run.refresh_from_db()
     return False

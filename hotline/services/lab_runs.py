@@ -141,7 +141,7 @@ def _claim(run_id: int, holder: str) -> LabRun | None:
     run.attempts += 1
     run.state, run.lease_holder, run.lease_expires_at = State.RUNNING, holder, now + LEASE
     if run.attempts > MAX_ATTEMPTS:
-        run.error = f"实验连续 {MAX_ATTEMPTS} 次中断，已停下；可以继续。"
+        run.error = f"实验连续 {MAX_ATTEMPTS} 次中断或没有进度，已停下；可以继续。"
         _release(run, State.FAILED)
         return None
     run.save()

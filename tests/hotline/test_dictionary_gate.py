@@ -162,7 +162,7 @@ def test_trial_whose_workers_are_killed_every_time_is_given_up_and_made_anew(
         assert run_waiting_trials() == 0
     trial.refresh_from_db()
     assert trial.state == "failed"
-    assert "连续 3 次中断" in trial.error
+    assert "连续 3 次中断或没有进度" in trial.error
 
     assert request_trial(by=by) != trial
     assert run_waiting_trials() == 1

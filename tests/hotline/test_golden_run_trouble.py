@@ -123,7 +123,7 @@ def test_run_whose_workers_are_killed_every_time_is_given_up_and_tried_again(
         golden_runs.compare_waiting_runs()
     run.refresh_from_db()
     assert (run.state, get_live_settings()) == ("failed", RetrievalSettings())
-    assert "连续 3 次中断" in run.error
+    assert "连续 3 次中断或没有进度" in run.error
     assert run.finished_at
     assert golden_runs.compare_waiting_runs() == 0
 
