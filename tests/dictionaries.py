@@ -1,12 +1,16 @@
-"""Four rows as the whole product's dictionaries, for tests that change them."""
+"""Four rows as the whole product's dictionaries, for tests that change them and put that live."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from hotline.models import User
 from kb.dictionary_kinds import EntryValues
-from kb.models import DictionaryRelease
+from kb.models import DictionaryEntry, DictionaryRelease
 from kb.services import dictionaries
+from kb.services.dictionary_drafts import digest_drafts
 
 FEW = (
     EntryValues("filler", "请问", label="anywhere"),
@@ -30,3 +34,12 @@ def release_terms(monkeypatch: pytest.MonkeyPatch, *words: str) -> DictionaryRel
     release = dictionaries.sync_builtin_entries().release
     assert release is not None
     return release
+
+
+def go_live(by: User | None = None, **fields: Any) -> DictionaryRelease:
+    """All drafts, as they are."""
+    return dictionaries.release_drafts(by=by, drafts_sha256=digest_drafts(), **fields)
+
+
+def find_entry(text: str) -> DictionaryEntry:
+    return DictionaryEntry.objects.get(text=text)
