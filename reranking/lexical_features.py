@@ -12,6 +12,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 from itertools import islice, pairwise
 from typing import Protocol
 
@@ -171,8 +172,8 @@ def list_features(
 
 def _average_first(values: Sequence[float], scores: Sequence[float]) -> float:
     """The mean value of the _FIRST best by score and of those that score as much."""
-    least = sorted(scores, reverse=True)[:_FIRST][-1:] or [0.0]
-    first = [value for value, score in zip(values, scores, strict=True) if score >= least[0]]
+    least = min(nlargest(_FIRST, scores), default=0.0)
+    first = [value for value, score in zip(values, scores, strict=True) if score >= least]
     return sum(first) / (len(first) or 1)
 
 
@@ -261,8 +262,7 @@ def _cover(bigrams: Sequence[str], words: Sequence[str], text: _Texts) -> list[f
         _coverage(bigrams, text.best_passage),
         _coverage(words, text.best_passage),
         _coverage(bigrams, text.passages),
-        *_cover_sentences(frozenset(bigrams), frozenset(words), text.sentences),
-        max(_coverage(bigrams, text.titled | sentence) for sentence in text.sentences),
+        *_cover_sentences(frozenset(bigrams), frozenset(words), text),
         _coverage(bigrams, text.lead),
     ]
 
@@ -281,18 +281,20 @@ def _fold_document(text: str, terms: Sequence[str]) -> str:
     return text
 
 
-def _cover_sentences(
-    bigrams: frozenset[str], words: frozenset[str], sentences: Sequence[frozenset[str]]
-) -> list[float]:
-    """Bigrams and words in the best sentence, bigrams in the best two neighbours, mean of the best three."""
-    held = [bigrams & sentence for sentence in sentences]
+def _cover_sentences(bigrams: frozenset[str], words: frozenset[str], text: _Texts) -> list[float]:
+    """Bigrams and words in the best sentence, bigrams in the best two neighbours, mean of the best three, bigrams in
+    the title and the best sentence to it.
+    """
+    held = [bigrams & sentence for sentence in text.sentences]
+    titled = bigrams & text.titled
     count = len(bigrams) or 1
     counts = sorted(map(len, held), reverse=True)
     return [
         counts[0] / count,
-        max(len(words & sentence) for sentence in sentences) / (len(words) or 1),
+        max(len(words & sentence) for sentence in text.sentences) / (len(words) or 1),
         max((len(first | second) for first, second in pairwise(held)), default=counts[0]) / count,
         sum(counts[:3]) / count / 3,
+        max(len(titled | sentence) for sentence in held) / count,
     ]
 
 
