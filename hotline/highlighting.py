@@ -14,7 +14,7 @@ from operator import mul
 from typing import NamedTuple
 
 from hotline.asked_kinds import ASKED_KINDS
-from kb.passages import find_bare_lines
+from kb.passages import STOPS, find_bare_lines
 
 MAX_SENTENCE = 120  # characters
 HEADING_LENGTH = 25  # characters; what is shorter may be a heading
@@ -41,7 +41,6 @@ WEIGHTS = {
 }
 
 _SENTENCE = re.compile(r"[^。！？；\n\r]*[。！？；\n\r]+|[^。！？；\n\r]+\Z")
-_STOPS = "。！？；"
 _BETWEEN = "\n"  # in no term
 _SOFT_BREAKS = "，、：, "
 _WORD_RUN = re.compile(r"\w+")
@@ -126,7 +125,7 @@ def _choose_best(scored: Sequence[Highlight], text: str, title: str, limit: int)
     """The best by score that lie in no bare line, ranked, in the order of the text; of all where all do."""
     by_score = sorted(scored, key=lambda h: (-h.score, h.start))
     best = by_score[: max(0, limit)]
-    if any(text[h.end - 1] not in _STOPS for h in best):  # only what ends without a stop can be bare
+    if any(text[h.end - 1] not in STOPS for h in best):  # only what ends without a stop can be bare
         bare = find_bare_lines(text, title=title)
         telling = [h for h in by_score if not any(start <= h.start and h.end <= end for start, end in bare)]
         best = (telling or by_score)[: max(0, limit)]

@@ -10,7 +10,7 @@ from datetime import date
 from itertools import pairwise, takewhile
 from typing import NamedTuple
 
-from kb.passages import heading_path_at
+from kb.passages import STOPS, heading_path_at
 from kb.status import Status, ValidityDates, days_left, status_on
 
 EXPIRES_SOON_DAYS = 60
@@ -260,7 +260,7 @@ def _skip_space(text: str, start: int, end: int) -> int:
 
 def _sentence_start(text: str, low: int, high: int) -> int:
     """Where a sentence begins between `low` and `high`, or `low`."""
-    starts = [position + 1 for position in range(low, high) if text[position] in "。；！？\n"]
+    starts = [position + 1 for position in range(low, high) if text[position] in STOPS + "\n"]
     return starts[0] if starts else low
 
 

@@ -5,22 +5,21 @@ from collections.abc import Iterator, Sequence
 
 from kb.parsing.document_numbers import is_document_number
 from kb.parsing.issuers import find_signature_lines
-from kb.passages.markers import Level, Marker, find_marker
+from kb.passages.markers import STOPS, Level, Marker, find_marker
 from kb.passages.sentences import Unit, split_units
 
 _UNIT_LIMIT = 600
 _SHORTEST_TITLE = 5
-_ENDS_SENTENCE = "。！？；"
 _SALUTATIONS = ("各", "广大", "尊敬的", "亲爱的")
 _CONTENTS = re.compile(r"目\s*录|.*(?:\.{4,}|…{2,}|·{4,})\s*\d+")
 _SPACE = re.compile(r"\s+")
 
 
 def find_bare_lines(text: str, *, title: str = "") -> list[tuple[int, int]]:
-    """Spans, in order, of headings without text, salutations, lines of a table of contents, the document's number,
+    """Spans, in order, of what says nothing by itself; none ends with one of STOPS.
 
-    its `title` repeated, and its signature. A short numbered line among others of its kind is an item of a list,
-    and says something.
+    These are headings without text, salutations, lines of a table of contents, the document's number, its `title`
+    repeated, and its signature. A short numbered line among others of its kind is an item of a list and says something.
     """
     units = split_units(text, limit=_UNIT_LIMIT)
     marks = [_bare_mark(text, unit) for unit in units]
@@ -58,7 +57,7 @@ def _is_heading(marks: Sequence[Marker | None], index: int) -> bool:
 
 def _is_formal(line: str, title: str) -> bool:
     """`title` comes without spaces."""
-    if line[-1] in _ENDS_SENTENCE:
+    if line[-1] in STOPS:
         return False
     closed = _close(line)
     return (

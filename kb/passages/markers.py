@@ -28,6 +28,8 @@ _INLINE_CHAPTER = re.compile(rf"\s+(?=第{_NUMERAL}章\s)")
 _HEADING_TEXT = re.compile(r"[^。！？；，：\s]{0,30}(?=[。：\s]|$)")
 _TITLE_TEXT = re.compile(r"\s*[^。！？；，\s]{0,30}")
 _LONGEST_TITLE_LINE = 50
+STOPS = "。！？；"
+"""What ends a sentence; no heading ends with one."""
 
 
 class Level(IntEnum):
@@ -81,7 +83,7 @@ def _label(text: str, level: Level, match: re.Match[str], end: int) -> str:
     if level in (Level.ARTICLE, Level.SUBNUMBER):
         return mark
     if level <= Level.SECTION:
-        if end - match.start() <= _LONGEST_TITLE_LINE and text[end - 1] not in "。！？；":
+        if end - match.start() <= _LONGEST_TITLE_LINE and text[end - 1] not in STOPS:
             title = text[match.end() : end]
         else:
             found = _TITLE_TEXT.match(text, match.end(), end)

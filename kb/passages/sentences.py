@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kb.passages.markers import find_marker, nested_marker_offset
+from kb.passages.markers import STOPS, find_marker, nested_marker_offset
 
 _LINE = re.compile(r"[^\r\n]+")
 _SENTENCE = re.compile(r"[^。！？；]*[。！？；]+[”’」』）)》】〉\"]*|[^。！？；]+")
@@ -129,7 +129,7 @@ def is_bare_heading(text: str, unit: Unit) -> bool:
     """A heading with nothing after it (第一章 总则; 一、支持对象): it must stay with what follows."""
     if unit.is_header:
         return True
-    if unit.is_row or unit.end - unit.start > 60 or text[unit.end - 1] in "。；！？":
+    if unit.is_row or unit.end - unit.start > 60 or text[unit.end - 1] in STOPS:
         return False
     marker = find_marker(text, unit.start, unit.end, starts_line=unit.starts_line)
     return marker is not None or text[unit.end - 1] in "：:"
