@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from django.conf import settings as configured
+from django.db.models import Manager, QuerySet
 
 from hotline.golden import Side
 from hotline.instructions import list_live_keys
@@ -42,14 +43,19 @@ def read_model(content: dict[str, Any]) -> LexicalModel:
     return parse_model(content) if content else load_deployed_model()
 
 
+def find_newest(rows: QuerySet[Any] | Manager[Any]) -> int | None:
+    """The number of the row that was made last; None without any."""
+    return rows.order_by("-id").values_list("pk", flat=True).first()
+
+
 def describe_base() -> dict[str, Any]:
     """What is live: a comparison holds for these rows, this dictionary release and this index alone."""
     live = IndexVersion.objects.filter(state=IndexVersion.State.LIVE).order_by("-live_at")
     templates = InstructionTemplate.objects.filter(key__in=list_live_keys(get_live_settings()))
     return {
-        "settings": SavedSettings.objects.order_by("-id").values_list("pk", flat=True).first(),
-        "model": LexicalModelVersion.objects.order_by("-id").values_list("pk", flat=True).first(),
-        "instructions": templates.order_by("-id").values_list("pk", flat=True).first(),
+        "settings": find_newest(SavedSettings.objects),
+        "model": find_newest(LexicalModelVersion.objects),
+        "instructions": find_newest(templates),
         "dictionary": read_release(),
         "index": live.values_list("name", flat=True).first() or "",
     }

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from hotline.errors import DeskError, LiveChanged, WrongState
-from hotline.golden_changes import store_template
+from hotline.golden_changes import find_newest, store_template
 from hotline.instructions import list_live_keys
 from hotline.live_settings import get_live_settings
 from hotline.masking import mask_personal_data
@@ -52,7 +52,7 @@ def _mask(settings: RetrievalSettings) -> RetrievalSettings:
 
 def find_newest_template() -> int:
     """The number of the template version that was saved last, which a form carries along; 0 without any."""
-    return InstructionTemplate.objects.order_by("-id").values_list("pk", flat=True).first() or 0
+    return find_newest(InstructionTemplate.objects) or 0
 
 
 def save_template(*, key: str, label: str, text: str, by: User, opened: int | None = None) -> GoldenRun | None:

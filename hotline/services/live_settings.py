@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.utils import timezone
 
 from hotline.errors import DeskError, LiveChanged
+from hotline.golden_changes import find_newest
 from hotline.instructions import is_template
 from hotline.live_settings import get_live_settings
 from hotline.models import GoldenRun, LexicalModelVersion, SavedSettings, User
@@ -16,7 +17,7 @@ from reranking.lexical import NAME as LEXICAL
 
 def find_saved() -> int:
     """The number of the live settings, which a form carries along; 0: the deployment's own."""
-    return SavedSettings.objects.order_by("-id").values_list("pk", flat=True).first() or 0
+    return find_newest(SavedSettings.objects) or 0
 
 
 def save_settings(*, settings: RetrievalSettings, note: str, by: User, opened: int | None = None) -> GoldenRun:

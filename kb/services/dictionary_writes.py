@@ -18,12 +18,12 @@ from kb.bulk_rows import write_rows, write_selected
 from kb.dictionary_kinds import EntryValues
 from kb.errors import KnowledgeError, WrongVersionState
 from kb.models import DictionaryChange, DictionaryDraft, DictionaryEntry, DictionaryRelease
+from kb.services.dictionary_drafts import BATCH
 
 Snapshot = dict[str, Any]
 STORED = (*EntryValues._fields, "is_live", "is_builtin")
 STAMPED = (*STORED, "updated_at", "updated_by")
 WORDED = ("kind", "text", "other")  # of which no two entries may have the same
-BATCH = 500
 RELEASE_COLLIDES = "两条草稿是同一个词，请改掉一条再生效。"
 RESTORE_COLLIDES = "要恢复的词与现在的另一词条是同一个词，没有恢复；请先改掉那一条再恢复。"
 
