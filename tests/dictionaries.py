@@ -19,6 +19,8 @@ FEW = (
     EntryValues("term", "一网通办", label="政务"),
 )
 
+SYNONYM = {"kind": "synonym", "text": "噪音", "other": "噪声", "weight": "0.9"}  # none of FEW
+
 
 def release_few(monkeypatch: pytest.MonkeyPatch) -> DictionaryRelease:
     monkeypatch.setattr(dictionaries, "read_builtin_entries", lambda: iter(FEW))

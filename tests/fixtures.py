@@ -11,6 +11,7 @@ import pytest
 from pytest_django import Settings
 
 if TYPE_CHECKING:
+    from hotline.models import User
     from kb.models import DictionaryRelease
     from kb.search.types import SearchEngine
 
@@ -44,6 +45,14 @@ def _live_rules(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(live_dictionaries, "read_release", lambda: 0)
     elif "transactional_db" not in request.fixturenames and not (marker and marker.kwargs.get("transaction")):
         monkeypatch.setattr(live_dictionaries.live_rules, "_spawn", lambda work: work())
+
+
+@pytest.fixture
+def by(db: None) -> User:
+    """Who changes dictionaries."""
+    from tests.factories import make_user
+
+    return make_user("knowledge_administrator")
 
 
 @pytest.fixture

@@ -25,14 +25,9 @@ from hotline.services.golden_questions import add_golden_question
 from kb.live_dictionaries import get_live_rules
 from kb.models import DictionaryEntry, DictionaryRelease, DictionaryTrial, DocumentVersion
 from kb.services.dictionary_drafts import digest_drafts, draft_new_entry, draft_retirement
-from tests.factories import make_lookup, make_user
+from tests.factories import make_lookup
 
 SYNONYM = {"kind": "synonym", "text": "加电梯", "other": "加装电梯", "weight": "0.9"}
-
-
-@pytest.fixture
-def by(db: None) -> User:
-    return make_user("knowledge_administrator")
 
 
 @pytest.fixture

@@ -23,15 +23,7 @@ from kb.services.dictionary_drafts import (
     drop_drafts,
     import_drafts,
 )
-from tests.dictionaries import FEW, find_entry, go_live
-from tests.factories import make_user
-
-SYNONYM = {"kind": "synonym", "text": "噪音", "other": "噪声", "weight": "0.9"}
-
-
-@pytest.fixture
-def by(db: None) -> User:
-    return make_user("knowledge_administrator")
+from tests.dictionaries import FEW, SYNONYM, find_entry, go_live
 
 
 def test_a_draft_acts_on_nothing_until_it_goes_live(released: DictionaryRelease, by: User) -> None:

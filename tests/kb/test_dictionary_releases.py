@@ -20,15 +20,7 @@ from kb.services.dictionary_drafts import (
     draft_retirement,
     drop_drafts,
 )
-from tests.dictionaries import find_entry, go_live
-from tests.factories import make_user
-
-SYNONYM = {"kind": "synonym", "text": "噪音", "other": "噪声", "weight": "0.9"}
-
-
-@pytest.fixture
-def by(db: None) -> User:
-    return make_user("knowledge_administrator")
+from tests.dictionaries import SYNONYM, find_entry, go_live
 
 
 def test_two_changes_to_the_same_word_do_not_go_live(released: DictionaryRelease, by: User) -> None:

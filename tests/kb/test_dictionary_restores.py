@@ -10,15 +10,7 @@ from kb.live_dictionaries import load_rules
 from kb.models import DictionaryEntry, DictionaryRelease
 from kb.services.dictionaries import restore_release
 from kb.services.dictionary_drafts import draft_change, draft_new_entry, draft_retirement
-from tests.dictionaries import find_entry, go_live
-from tests.factories import make_user
-
-SYNONYM = {"kind": "synonym", "text": "噪音", "other": "噪声", "weight": "0.9"}
-
-
-@pytest.fixture
-def by(db: None) -> User:
-    return make_user("knowledge_administrator")
+from tests.dictionaries import SYNONYM, find_entry, go_live
 
 
 def test_an_earlier_release_is_restored_as_a_release_of_its_own(released: DictionaryRelease, by: User) -> None:

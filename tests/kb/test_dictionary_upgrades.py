@@ -18,12 +18,6 @@ from kb.services.dictionary_drafts import (
     drop_drafts,
 )
 from tests.dictionaries import FEW, find_entry, go_live
-from tests.factories import make_user
-
-
-@pytest.fixture
-def by(db: None) -> User:
-    return make_user("knowledge_administrator")
 
 
 def test_an_upgrade_changes_what_nobody_has_changed(

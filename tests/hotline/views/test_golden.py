@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +11,7 @@ from django.urls import reverse
 
 from hotline.models import AuditEvent, GoldenQuestion, User
 from tests.factories import make_lookup, make_review, make_ticket, make_user, make_version
+from tests.opened_forms import read_opened
 
 pytestmark = pytest.mark.django_db
 
@@ -193,7 +193,7 @@ def test_question_that_somebody_has_changed_meanwhile_is_not_overwritten(client:
     add(client)
     row = GoldenQuestion.objects.get()
     address = reverse("lab_golden_question", args=[row.pk])
-    opened = re.findall(r'name="opened" value="(\w+)"', client.get(address).content.decode())[0]
+    opened = read_opened(client.get(address).content.decode())
     sent = {
         "question": row.question,
         "policies": "云岚市物业管理条例",
@@ -210,7 +210,7 @@ def test_question_that_somebody_has_changed_meanwhile_is_not_overwritten(client:
     assert "我的备注" in page
     row.refresh_from_db()
     assert (row.note, row.category) == ("同事的备注", "complaint")
-    again = re.findall(r'name="opened" value="(\w+)"', page)[0]
+    again = read_opened(page)
     client.post(address, {**sent, "opened": again})
     row.refresh_from_db()
     assert row.note == "我的备注"
@@ -221,12 +221,12 @@ def test_form_with_a_mistake_still_knows_what_it_was_opened_over(client: Client)
     add(client)
     row = GoldenQuestion.objects.get()
     address = reverse("lab_golden_question", args=[row.pk])
-    opened = re.findall(r'name="opened" value="(\w+)"', client.get(address).content.decode())[0]
+    opened = read_opened(client.get(address).content.decode())
     sent = {"question": row.question, "policies": "没有的政策", "category": "", "note": "我的备注", "opened": opened}
     GoldenQuestion.objects.update(note="同事的备注")
 
     page = client.post(address, sent).content.decode()
-    again = re.findall(r'name="opened" value="(\w+)"', page)[0]
+    again = read_opened(page)
     page = client.post(address, {**sent, "policies": "云岚市物业管理条例", "opened": again}).content.decode()
 
     assert "有人改过这里，没有保存" in page

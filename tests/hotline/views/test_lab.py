@@ -26,6 +26,7 @@ from kb.search.types import SearchEngine
 from reranking.types import Ranking, RankingRequest
 from tests.factories import make_user
 from tests.hotline.conftest import FakeReranker
+from tests.opened_forms import read_opened
 from tests.policies import publish_samples
 
 pytestmark = pytest.mark.django_db
@@ -277,7 +278,7 @@ def test_template_that_somebody_has_changed_meanwhile_is_not_overwritten(
 ) -> None:
     kept = keep_comparison(question="楼上漏水", first=RetrievalSettings(), second=RetrievalSettings(), by=administrator)
     page = administrator_client.get(reverse("lab_comparison", args=[kept.pk])).content.decode()
-    opened = re.findall(r'name="opened" value="(\d+)"', page)[0]
+    opened = read_opened(page)
     sent = {"key": "deadline", "label": "期限", "text": "找出期限", "opened": opened, "comparison": kept.pk}
     InstructionTemplate.objects.create(key="deadline", label="期限", text="同事写的", by=administrator)
 
@@ -288,6 +289,6 @@ def test_template_that_somebody_has_changed_meanwhile_is_not_overwritten(
     assert "现在是“同事写的”" in page
     assert ">找出期限</textarea>" in page
     assert instruction_text("deadline") == "同事写的"
-    again = re.findall(r'name="opened" value="(\d+)"', page)[0]
+    again = read_opened(page)
     administrator_client.post(reverse("lab_instructions"), {**sent, "opened": again})
     assert instruction_text("deadline") == "找出期限"

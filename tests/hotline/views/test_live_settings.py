@@ -27,6 +27,7 @@ from hotline.services.golden_questions import add_golden_question
 from kb.models import DocumentVersion
 from kb.search.types import SearchEngine
 from tests.factories import make_lookup, make_ticket, make_version
+from tests.opened_forms import read_opened
 from tests.policies import publish_samples
 
 pytestmark = pytest.mark.django_db
@@ -219,14 +220,13 @@ def test_target_out_of_range_is_said(client: Client) -> None:
     assert client.get(reverse("lab_thresholds"), {"target": "99"}).status_code == 400
 
 
-def read_opened(client: Client, address: str) -> str:
-    page = client.get(address).content.decode()
-    return re.findall(r'name="opened" value="(\d*)"', page)[0]
+def open_form(client: Client, address: str) -> str:
+    return read_opened(client.get(address).content.decode())
 
 
 @pytest.mark.usefixtures("policies")
 def test_form_opened_before_somebody_else_saved_overwrites_nothing(client: Client, administrator: User) -> None:
-    opened = read_opened(client, reverse("lab_settings"))
+    opened = open_form(client, reverse("lab_settings"))
     propose(client, note="同事先改了")
 
     sent = {"b-rewrites": "none", "note": "我的理由", "opened": opened}
@@ -239,7 +239,7 @@ def test_form_opened_before_somebody_else_saved_overwrites_nothing(client: Clien
     assert 'value="我的理由"' in page
     assert re.search(r'<option value="none" selected>', page)
     assert get_live_settings().rewrites == "default"
-    again = re.findall(r'name="opened" value="(\d+)"', page)[0]
+    again = read_opened(page)
     client.post(reverse("lab_settings"), {**sent, "opened": again})
     assert get_live_settings().rewrites == "none"
 
@@ -248,7 +248,7 @@ def test_form_opened_before_somebody_else_saved_overwrites_nothing(client: Clien
 def test_change_that_comes_between_the_form_and_the_comparison_overtakes_it(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = read_opened(client, reverse("lab_settings"))
+    opened = open_form(client, reverse("lab_settings"))
     propose(client)
     monkeypatch.setattr(live_settings, "find_saved", lambda: int(opened))
 
@@ -261,7 +261,7 @@ def test_change_that_comes_between_the_form_and_the_comparison_overtakes_it(
 @pytest.mark.usefixtures("policies")
 def test_page_drawn_earlier_restores_no_settings_over_newer_ones(client: Client) -> None:
     propose(client)
-    opened = read_opened(client, reverse("lab_settings"))
+    opened = open_form(client, reverse("lab_settings"))
     first = SavedSettings.objects.get()
     propose(client, **{"b-rewrites": "none"})
     for pk in (0, first.pk):

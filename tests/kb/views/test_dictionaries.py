@@ -15,6 +15,7 @@ from kb.models import DictionaryDraft, DictionaryEntry, DictionaryRelease
 from kb.services.dictionaries import release_drafts
 from kb.services.dictionary_drafts import digest_drafts, draft_new_entry
 from tests.factories import make_user
+from tests.opened_forms import read_opened
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -254,7 +255,3 @@ def test_entry_that_somebody_has_drafted_meanwhile_is_not_retired(
     assert len(again) == 2  # the form's, and that of the button beside it
     client.post(reverse("kb:dictionary_retire", args=[entry.pk]), {"opened": again[1]})
     assert DictionaryDraft.objects.get().action == "retire"
-
-
-def read_opened(page: str) -> str:
-    return re.findall(r'name="opened" value="(\w+)"', page)[0]

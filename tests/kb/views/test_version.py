@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
 
 import pytest
@@ -13,6 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from hotline.models import User
 from kb.models import Department, DocumentVersion, MetadataChange
 from tests.factories import TEXT, make_version
+from tests.opened_forms import read_opened
 
 pytestmark = pytest.mark.django_db
 METADATA = {
@@ -189,7 +189,7 @@ def test_queries_do_not_grow_with_passages_and_changes(
 def test_metadata_that_somebody_has_corrected_meanwhile_are_not_overwritten(
     client: Client, draft: DocumentVersion
 ) -> None:
-    opened = re.findall(r'name="opened" value="(\w+)"', fetch(client, draft))[0]
+    opened = read_opened(fetch(client, draft))
     correct(client, draft, issuer="云岚市人民政府")
 
     page = correct(client, draft, region="云岚市", opened=opened)
@@ -198,18 +198,18 @@ def test_metadata_that_somebody_has_corrected_meanwhile_are_not_overwritten(
     assert 'value="云岚市"' in page
     draft.refresh_from_db()
     assert (draft.issuer, draft.region) == ("云岚市人民政府", "")
-    again = re.findall(r'name="opened" value="(\w+)"', page)[0]
+    again = read_opened(page)
     correct(client, draft, issuer="云岚市人民政府", region="云岚市", opened=again)
     draft.refresh_from_db()
     assert (draft.issuer, draft.region) == ("云岚市人民政府", "云岚市")
 
 
 def test_form_with_a_mistake_still_knows_what_it_was_opened_over(client: Client, draft: DocumentVersion) -> None:
-    opened = re.findall(r'name="opened" value="(\w+)"', fetch(client, draft))[0]
+    opened = read_opened(fetch(client, draft))
     correct(client, draft, issuer="云岚市人民政府")
 
     page = correct(client, draft, effective_on="某日", opened=opened)
-    page = correct(client, draft, opened=re.findall(r'name="opened" value="(\w+)"', page)[0])
+    page = correct(client, draft, opened=read_opened(page))
 
     assert "有人改过这里，没有保存" in page
     draft.refresh_from_db()
