@@ -190,6 +190,8 @@ def test_what_is_adopted_is_marked_in_the_list_at_once(sign_in: SignIn, agent: U
     expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
     if "/tickets/" not in page.url:
         page.click("text=建立工单")
+        page.wait_for_url("**/tickets/**")
+        expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
     marked = page.locator("#results .card:has([data-adopted]:visible)")
     expect(marked).to_have_count(0)
 
