@@ -168,12 +168,26 @@ class SharedResult:
     cached: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """A key that a thread is at work on; by its `deadline` (None: some time) the thread has let go of it."""
+
+    future: Future[float | None]
+    deadline: float | None
+
+    def ends_by(self, deadline: float | None) -> bool:
+        return deadline is None or (self.deadline is not None and self.deadline <= deadline)
+
+
 class SharedScores:
-    """A cache whose misses are computed once, however many threads ask for them at the same moment."""
+    """A cache whose misses are computed once, however many threads ask for them at the same moment.
+
+    But for those in a hurry: they do not wait for a thread that may take longer than they can wait.
+    """
 
     def __init__(self, cache: ScoreCache) -> None:
         self._cache = cache
-        self._in_flight: dict[str, Future[float | None]] = {}
+        self._in_flight: dict[str, _Claim] = {}
         self._lock = threading.Lock()
 
     def get_or_compute(
@@ -185,7 +199,8 @@ class SharedScores:
     ) -> SharedResult:
         """`compute` gets the keys nobody knows or is computing, in order; it may leave out what it had no time for.
 
-        `timeout` (seconds) bounds the wait for other threads and no more; None waits as long as they compute.
+        `timeout` (seconds) bounds the wait for other threads; None waits as long as they compute. What a thread without
+        a timeout, or with a later end, is at work on is computed here as well.
         What another thread gave up is computed here. Raises what `compute` raises, and NonFiniteScore.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -193,7 +208,7 @@ class SharedScores:
         cached: set[str] = set()
         wanted = list(dict.fromkeys(keys))
         while wanted:
-            mine, theirs = self._claim(wanted)
+            mine, theirs = self._claim(wanted, deadline)
             known, computed = self._settle(mine, compute)
             shared = {key: _wait(future, deadline) for key, future in theirs.items()}
             finished = {key: score for key, score in shared.items() if score is not None}
@@ -204,30 +219,37 @@ class SharedScores:
             wanted = [key for key in theirs if key not in finished]
         return SharedResult(scores, frozenset(cached))
 
-    def _claim(self, keys: list[str]) -> tuple[list[str], dict[str, Future[float | None]]]:
-        """Splits the keys into those this thread answers for and those another thread is at work on."""
-        mine: list[str] = []
+    def _claim(
+        self, keys: list[str], deadline: float | None
+    ) -> tuple[dict[str, _Claim | None], dict[str, Future[float | None]]]:
+        """Splits the keys into those this thread answers for and those another thread is at work on.
+
+        The first have None for a claim where another thread has it, but may not be done in time.
+        """
+        mine: dict[str, _Claim | None] = {}
         theirs: dict[str, Future[float | None]] = {}
         with self._lock:
             for key in keys:
-                future = self._in_flight.get(key)
-                if future is None:
-                    self._in_flight[key] = Future()
-                    mine.append(key)
+                claim = self._in_flight.get(key)
+                if claim is None:
+                    self._in_flight[key] = mine[key] = _Claim(Future(), deadline)
+                elif claim.ends_by(deadline):
+                    theirs[key] = claim.future
                 else:
-                    theirs[key] = future
+                    mine[key] = None
         return mine, theirs
 
     def _settle(
-        self, keys: list[str], compute: Callable[[list[str]], Mapping[str, float]]
+        self, mine: Mapping[str, _Claim | None], compute: Callable[[list[str]], Mapping[str, float]]
     ) -> tuple[dict[str, float], dict[str, float]]:
         """Answers for the claimed keys: (from the cache, computed). Others are released whatever happens."""
+        keys = list(mine)
         known: dict[str, float] = {}
         computed: dict[str, float] = {}
         try:
             # The cache is read after the claim: a thread that has just finished has stored before it released.
             known = self._cache.get_many(keys) if keys else {}
-            self._release(known)
+            self._release(mine, known)
             missing = [key for key in keys if key not in known]
             computed = dict(compute(missing)) if missing else {}
             self._cache.set_many(computed)
@@ -235,16 +257,17 @@ class SharedScores:
             computed = {}
             raise
         finally:
-            self._release({key: computed.get(key) for key in keys if key not in known})
+            self._release(mine, {key: computed.get(key) for key in keys if key not in known})
         return known, computed
 
-    def _release(self, outcome: Mapping[str, float | None]) -> None:
-        """Hands each key's score to those who wait; None says that it was given up."""
+    def _release(self, mine: Mapping[str, _Claim | None], outcome: Mapping[str, float | None]) -> None:
+        """Hands each claimed key's score to those who wait; None says that it was given up."""
+        claims = [(key, claim, score) for key, score in outcome.items() if (claim := mine[key]) is not None]
         with self._lock:
-            futures = [(self._in_flight.pop(key, None), score) for key, score in outcome.items()]
-        for future, score in futures:
-            if future is not None:
-                future.set_result(score)
+            for key, _, _ in claims:
+                del self._in_flight[key]
+        for _, claim, score in claims:
+            claim.future.set_result(score)
 
 
 def refuse_non_finite(scores: Mapping[str, float]) -> None:

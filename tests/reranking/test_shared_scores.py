@@ -117,7 +117,7 @@ class TestSharedScores:
             return {"a": 1.0}
 
         with ThreadPoolExecutor(1) as pool:
-            hanging = pool.submit(shared.get_or_compute, ["a"], hang)
+            hanging = pool.submit(shared.get_or_compute, ["a"], hang, timeout=0.05)
             claimed.wait(5)
             started = time.monotonic()
             result = shared.get_or_compute(["a", "bb"], Counting(), timeout=0.1)
@@ -127,6 +127,29 @@ class TestSharedScores:
             assert result.scores == {"bb": 2.0}
             assert 0.09 < elapsed < 2
             assert hanging.result(5).scores == {"a": 1.0}
+
+    @pytest.mark.parametrize("owner_timeout", [None, 60.0])
+    def test_who_is_in_a_hurry_does_not_wait_for_who_is_not(self, owner_timeout: float | None) -> None:
+        shared = SharedScores(NullScoreCache())
+        claimed, let_go = threading.Event(), threading.Event()
+        compute = Counting()
+
+        def take_long(keys: list[str]) -> Mapping[str, float]:
+            claimed.set()
+            let_go.wait(5)
+            return {"a": 7.0}
+
+        with ThreadPoolExecutor(1) as pool:
+            patient = pool.submit(shared.get_or_compute, ["a"], take_long, timeout=owner_timeout)
+            claimed.wait(5)
+            hurried = shared.get_or_compute(["a"], compute, timeout=1.0)
+            let_go.set()
+
+            assert hurried.scores == {"a": 1.0}
+            assert not hurried.cached
+            assert patient.result(5).scores == {"a": 7.0}
+        assert shared.get_or_compute(["a"], compute).scores == {"a": 1.0}
+        assert compute.asked == ["a", "a"]
 
     def test_non_finite_score_is_raised_and_not_shared(self) -> None:
         cache = MemoryScoreCache()
