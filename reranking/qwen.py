@@ -17,7 +17,7 @@ from reranking.prompts import DEFAULT_INSTRUCTION, TEMPLATE_VERSION, format_docu
 from reranking.qwen_attention import choose_attention
 from reranking.qwen_compile import are_compiled, can_compile, is_worth_compiling
 from reranking.qwen_device import choose_device, choose_dtype, memory_bytes, reserved_bytes, set_threads
-from reranking.qwen_int8 import INT8_WIDE_ROWS, Int8Linear, Int8Steps, compile_int8_steps
+from reranking.qwen_int8 import Int8Linear, Int8Steps, compile_int8_steps, has_exact_int8, wide_rows
 from reranking.qwen_linear import make_linear
 from reranking.qwen_loading import Checkpoint, Source, build_network, load_checkpoint
 from reranking.qwen_network import WIDE_ROWS
@@ -106,11 +106,11 @@ class QwenReranker:
         self._pointwise = compile_pointwise() if compiled else Pointwise()
         network = build_network(
             checkpoint.model,
-            make_linear=lambda weight: Int8Linear(weight, steps) if int8 else make_linear(weight, budget),
+            make_linear=lambda weight: Int8Linear(weight, steps, budget) if int8 else make_linear(weight, budget),
             attention=choose_attention(device, self._tensor_dtype),
             pointwise=self._pointwise,
             max_length=self.max_length,
-            wide_rows=INT8_WIDE_ROWS if int8 else WIDE_ROWS,
+            wide_rows=wide_rows(self._tensor_dtype) if int8 else WIDE_ROWS,
         )
         return PairScorer(
             network, checkpoint.head, checkpoint.tokenizer, max_length=self.max_length, batch_tokens=budget
@@ -270,7 +270,11 @@ class _Call:
 def _can_int8(device: torch.device) -> bool:
     if device.type != "cpu":
         logger.warning("int8 is for CPUs and is left out on %s: bfloat16 is nearer and fast enough there", device)
-    return device.type == "cpu"
+        return False
+    if not has_exact_int8():
+        logger.warning("int8 is left out: this processor's int8 products are not exact")
+        return False
+    return True
 
 
 def _later(first: float | None, second: float | None) -> bool:

@@ -16,41 +16,44 @@ from torch import Tensor
 from reranking.qwen_compile import compile_rows
 
 LARGEST = 127.0
-# Rows through the wide layers at once: int32 products of this height stay in the cache until they are rescaled.
-INT8_WIDE_ROWS = 512
+ZERO = 128  # what stands for 0 among the activations: unsigned is what every processor's int8 products take
+# Bytes of an element times rows through the wide layers at once: products of this height stay in the cache until they
+# are rescaled.
+INT8_WIDE_BYTES = 2048
 SMALLEST_SCALE = 1e-12  # a row of zeros divides by this
+PROBE_IN, PROBE_OUT = 256, 64
 
 
 @dataclass(frozen=True, slots=True)
 class QuantizedRows:
-    """`values` int8 [tokens, in] times `scale` float32 [tokens, 1]."""
+    """(`values` − ZERO) × `scale`: uint8 [tokens, in] and float32 [tokens, 1]."""
 
     values: Tensor
     scale: Tensor
 
 
 def quantize_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Int8 values and the scale of each row."""
+    """Values and the scale of each row, as in `QuantizedRows`."""
     wide = rows.float()
     scale = (wide.abs().amax(-1, keepdim=True) / LARGEST).clamp_min(SMALLEST_SCALE)
-    return (wide / scale).round().to(torch.int8), scale
+    return ((wide / scale).round() + ZERO).to(torch.uint8), scale
 
 
-def rescale(product: Tensor, row_scale: Tensor, column_scale: Tensor, dtype: torch.dtype) -> Tensor:
-    """The int32 product as numbers."""
-    return (product.float() * row_scale * column_scale).to(dtype)
+def rescale(product: Tensor, scale: Tensor) -> Tensor:
+    """The product of unscaled rows as that of the rows."""
+    return (product.float() * scale).to(product.dtype)
 
 
-def rescale_silu(product: Tensor, row_scale: Tensor, column_scale: Tensor, dtype: torch.dtype) -> Tensor:
-    return F.silu(product.float() * row_scale * column_scale).to(dtype)
+def rescale_silu(product: Tensor, scale: Tensor) -> Tensor:
+    return F.silu(product.float() * scale).to(product.dtype)
 
 
-def rescale_multiply(product: Tensor, row_scale: Tensor, column_scale: Tensor, other: Tensor) -> Tensor:
-    return (product.float() * row_scale * column_scale * other.float()).to(other.dtype)
+def rescale_multiply(product: Tensor, scale: Tensor, other: Tensor) -> Tensor:
+    return (product.float() * scale * other.float()).to(product.dtype)
 
 
-def rescale_add(product: Tensor, row_scale: Tensor, column_scale: Tensor, other: Tensor) -> Tensor:
-    return (product.float() * row_scale * column_scale + other.float()).to(other.dtype)
+def rescale_add(product: Tensor, scale: Tensor, other: Tensor) -> Tensor:
+    return (product.float() * scale + other.float()).to(product.dtype)
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,10 @@ class Int8Steps:
     """The work around the products, plain or compiled."""
 
     quantize: Callable[[Tensor], tuple[Tensor, Tensor]] = quantize_rows
-    rescale: Callable[[Tensor, Tensor, Tensor, torch.dtype], Tensor] = rescale
-    silu: Callable[[Tensor, Tensor, Tensor, torch.dtype], Tensor] = rescale_silu
-    multiply: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] = rescale_multiply
-    add: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] = rescale_add
+    rescale: Callable[[Tensor, Tensor], Tensor] = rescale
+    silu: Callable[[Tensor, Tensor], Tensor] = rescale_silu
+    multiply: Callable[[Tensor, Tensor, Tensor], Tensor] = rescale_multiply
+    add: Callable[[Tensor, Tensor, Tensor], Tensor] = rescale_add
 
 
 def compile_int8_steps() -> Int8Steps:
@@ -75,30 +78,59 @@ def compile_int8_steps() -> Int8Steps:
     )
 
 
+class Int8Product:
+    """Unscaled rows times a quantised weight matrix [out, in], by oneDNN: summed in int32, as numbers of `dtype`."""
+
+    def __init__(self, weight: Tensor, dtype: torch.dtype, expected_rows: int) -> None:
+        scale = (weight.float().abs().amax(-1, keepdim=True) / LARGEST).clamp_min(SMALLEST_SCALE)
+        values = (weight.float() / scale).round().to(torch.int8)
+        self._weight = torch.ops.onednn.qlinear_prepack(values, [expected_rows, weight.shape[1]])
+        self._scale = scale.flatten()
+        self._zeros = torch.zeros(len(weight), dtype=torch.int64)
+        self._dtype = dtype
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """`values` as in `QuantizedRows`."""
+        result: Tensor = torch.ops.onednn.qlinear_pointwise(
+            values, 1.0, ZERO, self._weight, self._scale, self._zeros, None, 1.0, 0, self._dtype, "none", [], ""
+        )
+        return result
+
+
 class Int8Linear:
     """A quantised weight matrix; results have the dtype of the weight it was made from."""
 
-    def __init__(self, weight: Tensor, steps: Int8Steps) -> None:
-        values, scale = quantize_rows(weight)
-        self._weight = values.t().contiguous()
-        self._scale = scale.flatten()
-        self._dtype = weight.dtype
+    def __init__(self, weight: Tensor, steps: Int8Steps, expected_rows: int) -> None:
+        self._multiply = Int8Product(weight, weight.dtype, expected_rows)
         self._steps = steps
 
     def prepare(self, rows: Tensor) -> QuantizedRows:
         return QuantizedRows(*self._steps.quantize(rows))
 
     def apply(self, rows: QuantizedRows) -> Tensor:
-        return self._steps.rescale(self._multiply(rows), rows.scale, self._scale, self._dtype)
+        return self._steps.rescale(self._multiply(rows.values), rows.scale)
 
     def apply_silu(self, rows: QuantizedRows) -> Tensor:
-        return self._steps.silu(self._multiply(rows), rows.scale, self._scale, self._dtype)
+        return self._steps.silu(self._multiply(rows.values), rows.scale)
 
     def apply_multiply(self, rows: QuantizedRows, other: Tensor) -> Tensor:
-        return self._steps.multiply(self._multiply(rows), rows.scale, self._scale, other)
+        return self._steps.multiply(self._multiply(rows.values), rows.scale, other)
 
     def apply_add(self, rows: QuantizedRows, other: Tensor) -> Tensor:
-        return self._steps.add(self._multiply(rows), rows.scale, self._scale, other)
+        return self._steps.add(self._multiply(rows.values), rows.scale, other)
 
-    def _multiply(self, rows: QuantizedRows) -> Tensor:
-        return torch._int_mm(rows.values, self._weight)
+
+def wide_rows(dtype: torch.dtype) -> int:
+    """How many rows go through the wide layers at once where results have this dtype."""
+    return INT8_WIDE_BYTES // dtype.itemsize
+
+
+def has_exact_int8() -> bool:
+    """Whether this processor's int8 products are exact: older ones saturate at 16 bits half-way."""
+    values = torch.full((2, PROBE_IN), 255, dtype=torch.uint8)
+    weight = torch.full((PROBE_OUT, PROBE_IN), LARGEST)
+    try:
+        found = Int8Product(weight, torch.float32, len(values))(values)
+    except RuntimeError:  # no such product in this build of torch
+        return False
+    return bool((found == (255 - ZERO) * LARGEST * PROBE_IN).all())

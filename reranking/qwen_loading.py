@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from torch import Tensor
 
 from reranking.prompts import NO, YES
@@ -25,7 +26,6 @@ logger = logging.getLogger(__name__)
 Source = Literal["auto", "folder", "huggingface", "modelscope"]
 MakeLinear = Callable[[Tensor], Linear]
 
-SAMPLES, SAMPLE_BYTES = 64, 1 << 16
 STATIC_ROTARY = frozenset({"default", "linear", "yarn", "llama3"})
 
 
@@ -99,14 +99,15 @@ def load_model(
         model, report = choose_class(config).from_pretrained(
             found, config=config, dtype=dtype, output_loading_info=True
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        model = model.to(device).eval().requires_grad_(False)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise RerankerUnavailable(f"model {location} cannot be loaded: {error}") from error
     if missing := sorted(report["missing_keys"]):  # transformers would go on with random numbers in their place
         raise RerankerUnavailable(f"model {location} lacks weights: {', '.join(missing[:5])}")
     return Loaded(
         name=location.rstrip("/").rsplit("/", 1)[-1],
         revision=getattr(config, "_commit_hash", None) or folder_revision(Path(found)),
-        model=model.to(device).eval().requires_grad_(False),
+        model=model,
         tokenizer=tokenizer,
     )
 
@@ -157,22 +158,12 @@ def head_rows(model: Any, yes: int, no: int) -> Tensor:
 
 
 def folder_revision(folder: Path) -> str:
-    """16 hexadecimal digits from the configuration, the tokenizer and samples of the weights: seconds, not minutes."""
+    """16 hexadecimal digits from the configuration, the tokenizer and all weights: a second for each gigabyte."""
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.json")):
-        digest.update(path.name.encode() + path.read_bytes())
-    for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin")]):
-        _digest_samples(digest, path)
+    for path in sorted(path for pattern in ("*.json", "*.safetensors", "*.bin") for path in folder.glob(pattern)):
+        with path.open("rb") as file:
+            digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]
-
-
-def _digest_samples(digest: Any, path: Path) -> None:
-    size = path.stat().st_size
-    digest.update(f"{path.name}:{size}".encode())
-    with path.open("rb") as file:
-        for number in range(SAMPLES):
-            file.seek(size * number // SAMPLES)
-            digest.update(file.read(SAMPLE_BYTES))
 
 
 def build_network(
@@ -219,4 +210,4 @@ def rotary_table(model: Any, max_length: int) -> RotaryTable:
     positions = torch.arange(max_length, device=device).unsqueeze(0)
     cosine, sine = model.rotary_emb(torch.empty(0, device=device, dtype=torch.float32), positions)
     half = cosine.shape[-1] // 2  # both halves are equal
-    return RotaryTable(cosine[0, :, :half].contiguous(), sine[0, :, :half].contiguous())
+    return RotaryTable.from_cosine_sine(cosine[0, :, :half], sine[0, :, :half])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from reranking.qwen_attention import Attention
@@ -74,33 +75,34 @@ class Network:
         return norm_rows(rows.float(), self.final_norm, self.sizes.epsilon)
 
     def _run_layers(self, pack: Pack) -> Tensor:
-        rows = self.embedding[pack.ids]
-        cosine, sine = self.rotary.look_up(pack.positions)
+        fill_up = (0, -len(pack.ids) % self.attention.height_step)
+        rows = self.embedding[F.pad(pack.ids, fill_up)]
+        rotations = self.rotary.look_up(F.pad(pack.positions, fill_up))
         last = len(self.layers) - 1
         for number, layer in enumerate(self.layers):
             normed = self.pointwise.norm(rows, layer.input_norm, self.sizes.epsilon)
             prepared = layer.query.prepare(normed)
-            keys, values = self._keys_values(layer, prepared, cosine, sine)
+            keys, values = self._keys_values(layer, prepared, rotations)
             _keep_prefixes(pack, keys, values)
             if number == last:  # nothing but the documents' last tokens is read from here on
                 kept = pack.last_rows
-                rows, prepared, cosine, sine = rows[kept], layer.query.prepare(normed[kept]), cosine[kept], sine[kept]
+                rows, prepared, rotations = rows[kept], layer.query.prepare(normed[kept]), rotations[kept]
             attend = self.attention.over_last if number == last else self.attention.over_pack
-            attended = attend(self._queries(layer, prepared, cosine, sine), keys, values, pack, number)
+            attended = attend(self._queries(layer, prepared, rotations), keys, values, pack, number)
             rows = layer.output.apply_add(layer.output.prepare(attended.flatten(1)), rows)
             rows = self._feed_forward(layer, rows)
         return rows
 
-    def _queries(self, layer: Layer, prepared: Any, cosine: Tensor, sine: Tensor) -> Tensor:
+    def _queries(self, layer: Layer, prepared: Any, rotations: Tensor) -> Tensor:
         heads = layer.query.apply(prepared).view(-1, self.sizes.heads, self.sizes.head_size)
-        return self._norm_rotate(heads, layer.query_norm, cosine, sine)
+        return self._norm_rotate(heads, layer.query_norm, rotations)
 
-    def _keys_values(self, layer: Layer, prepared: Any, cosine: Tensor, sine: Tensor) -> tuple[Tensor, Tensor]:
+    def _keys_values(self, layer: Layer, prepared: Any, rotations: Tensor) -> tuple[Tensor, Tensor]:
         both = layer.key_value.apply(prepared).view(-1, 2, self.sizes.key_value_heads, self.sizes.head_size)
-        return self._norm_rotate(both[:, 0], layer.key_norm, cosine, sine), both[:, 1]
+        return self._norm_rotate(both[:, 0], layer.key_norm, rotations), both[:, 1]
 
-    def _norm_rotate(self, heads: Tensor, weight: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-        return self.pointwise.norm_rotate(heads, weight, cosine, sine, self.sizes.epsilon, self.attention.score_dtype)
+    def _norm_rotate(self, heads: Tensor, weight: Tensor, rotations: Tensor) -> Tensor:
+        return self.pointwise.norm_rotate(heads, weight, rotations, self.sizes.epsilon, self.attention.score_dtype)
 
     def _feed_forward(self, layer: Layer, rows: Tensor) -> Tensor:
         if len(rows) <= self.wide_rows:

@@ -37,8 +37,9 @@ class Prefix:
         """Adds the next layer's own keys and values, [own tokens, heads, head size]."""
         if self.parent is not None:
             above_keys, above_values = self.parent.layers[len(self.layers)]
-            keys, values = torch.cat((above_keys, keys)), torch.cat((above_values, values))
-        self.layers.append((keys.contiguous(), values.contiguous()))
+            self.layers.append((torch.cat((above_keys, keys)), torch.cat((above_values, values))))
+        else:  # copied: a slice would keep the memory of its whole pack
+            self.layers.append((keys.clone(), values.clone()))
 
     def forget(self) -> None:
         """Undoes a pass that failed half-way."""

@@ -13,14 +13,21 @@ from reranking.qwen_compile import compile_rows
 
 @dataclass(frozen=True)
 class RotaryTable:
-    """Cosines and sines by position, float32 [positions, head size / 2]."""
+    """The rotation of every position, float32 [positions, 2, 2, head size / 2].
 
-    cosine: Tensor
-    sine: Tensor
+    The halves of a head turn together: [:, i, j] is what the old half j adds to the new half i.
+    """
 
-    def look_up(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """[tokens, 1, head size / 2] each, to be used for all heads."""
-        return self.cosine[positions].unsqueeze(1), self.sine[positions].unsqueeze(1)
+    rotations: Tensor
+
+    @classmethod
+    def from_cosine_sine(cls, cosine: Tensor, sine: Tensor) -> RotaryTable:
+        """Both [positions, head size / 2]."""
+        return cls(torch.stack((cosine, -sine, sine, cosine), dim=1).reshape(len(cosine), 2, 2, -1))
+
+    def look_up(self, positions: Tensor) -> Tensor:
+        """[tokens, 1, 2, 2, head size / 2], to be used for all heads."""
+        return self.rotations[positions].unsqueeze(1)
 
 
 def norm_rows(rows: Tensor, weight: Tensor, epsilon: float) -> Tensor:
@@ -30,15 +37,12 @@ def norm_rows(rows: Tensor, weight: Tensor, epsilon: float) -> Tensor:
     return (wide * scale * weight.float()).to(rows.dtype)
 
 
-def norm_rotate(
-    heads: Tensor, weight: Tensor, cosine: Tensor, sine: Tensor, epsilon: float, dtype: torch.dtype
-) -> Tensor:
+def norm_rotate(heads: Tensor, weight: Tensor, rotations: Tensor, epsilon: float, dtype: torch.dtype) -> Tensor:
     """RMS norm of each head and its rotary position, as `dtype`. `heads` is [tokens, heads, size]."""
-    wide = heads.float()
-    scale = torch.rsqrt(wide.square().mean(-1, keepdim=True) + epsilon)
-    first, second = (wide * scale * weight.float()).chunk(2, dim=-1)
-    rotated = torch.cat((first * cosine - second * sine, second * cosine + first * sine), dim=-1)
-    return rotated.to(dtype)
+    halves = heads.reshape(*heads.shape[:-1], 2, -1).float()
+    scale = torch.rsqrt(halves.square().mean((-2, -1), keepdim=True) + epsilon)
+    normed = halves * scale * weight.float().view(2, -1)
+    return (normed.unsqueeze(-3) * rotations).sum(-2).flatten(-2).to(dtype)
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,9 @@ class Pointwise:
     """The functions as a device runs them."""
 
     norm: Callable[[Tensor, Tensor, float], Tensor] = norm_rows
-    norm_rotate: Callable[[Tensor, Tensor, Tensor, Tensor, float, torch.dtype], Tensor] = norm_rotate
+    norm_rotate: Callable[[Tensor, Tensor, Tensor, float, torch.dtype], Tensor] = norm_rotate
 
 
 def compile_pointwise() -> Pointwise:
-    """Each function as one pass over memory. Shapes are dynamic, so a new length compiles nothing."""
+    """Each function as one pass over memory. Another number of rows compiles nothing."""
     return Pointwise(compile_rows(norm_rows), compile_rows(norm_rotate))

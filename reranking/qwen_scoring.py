@@ -11,6 +11,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from unicodedata import is_normalized
 
 import torch
 from torch import Tensor
@@ -93,8 +94,8 @@ class PairScorer:
 
     def is_truncated(self, pair: Pair) -> bool:
         """Whether a document is cut to fit. Tokenises only what could be too long."""
-        characters = len(pair.instruction) + len(pair.query) + len(pair.document)
-        if characters * MOST_TOKENS_A_CHARACTER + FIXED_TOKENS <= self._max_length:
+        texts = pair.instruction, pair.query, pair.document
+        if sum(map(_most_tokens, texts)) + FIXED_TOKENS <= self._max_length:
             return False
         piece = split_prompt(pair.instruction, pair.query, pair.document)
         head, query, document = map(len, self._encode([piece.head, piece.query, piece.document]))
@@ -253,6 +254,13 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     text = str(error).lower()
     return "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
+
+
+def _most_tokens(text: str) -> int:
+    """A bound: a token has at least a byte of the text as the tokenizer composes it."""
+    if is_normalized("NFC", text):
+        return len(text.encode("utf-8", "surrogatepass"))
+    return MOST_TOKENS_A_CHARACTER * len(text)
 
 
 def _latest_deadline(jobs: Sequence[Job]) -> float | None:

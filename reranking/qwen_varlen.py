@@ -78,6 +78,8 @@ class _Plan:
 class VarlenAttention:
     """Attention for CUDA devices. `kernel` can be exchanged, so that the rest is tested where there is no GPU."""
 
+    height_step = 1
+
     def __init__(self, score_dtype: torch.dtype, kernel: Kernel = flash_kernel) -> None:
         self.score_dtype = score_dtype
         self._kernel = kernel

@@ -1,4 +1,4 @@
-"""The two ways to attend, against plain masked attention over prefix and run."""
+"""The ways to attend, against plain masked attention over prefix and run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reranking.qwen_attention import ProductAttention, choose_attention
+from reranking import qwen_attention
+from reranking.qwen_attention import FlashAttention, ProductAttention, choose_attention
 from reranking.qwen_pack import Pack, Prefix, build_pack
 from reranking.qwen_varlen import Runs, VarlenAttention
 
@@ -75,10 +76,18 @@ packs = st.tuples(
 )
 
 
+@pytest.fixture(autouse=True)
+def low_blocks(monkeypatch):
+    """So that runs of test length take several."""
+    monkeypatch.setattr(qwen_attention, "FLASH_ROWS", 48)
+
+
 @pytest.mark.parametrize(
-    "attention", [ProductAttention(), VarlenAttention(torch.float32, plain_kernel)], ids=["products", "varlen"]
+    "attention",
+    [ProductAttention(), FlashAttention(torch.float32), VarlenAttention(torch.float32, plain_kernel)],
+    ids=["products", "flash", "varlen"],
 )
-class TestBothWays:
+class TestEveryWay:
     @given(packs)
     @settings(max_examples=12, deadline=None)
     def test_every_row_sees_its_prefix_and_what_came_before(self, attention, shape):
@@ -111,11 +120,37 @@ def test_documents_keep_the_order_they_were_handed_in():
     assert pack.ids[pack.last_rows].tolist() == [70, 8, 9]
 
 
-def test_processor_attends_by_products():
-    assert isinstance(choose_attention(CPU, torch.bfloat16), ProductAttention)
+@pytest.mark.parametrize("fastest", [ProductAttention, FlashAttention])
+def test_processor_attends_in_bfloat16_as_the_probe_says(monkeypatch, fastest):
+    monkeypatch.setattr(qwen_attention, "seconds_of_probe", lambda attention: not isinstance(attention, fastest))
+    assert type(choose_attention(CPU, torch.bfloat16)) is fastest
 
 
-def test_gpu_attends_by_flash_in_half_precision_only():
+def test_probe_measures_both_ways():
+    ways = ProductAttention(), FlashAttention(torch.bfloat16)
+    assert all(0 < qwen_attention.seconds_of_probe(attention) < 60 for attention in ways)
+
+
+def test_processor_attends_by_products_in_float32():
+    assert isinstance(choose_attention(CPU, torch.float32), ProductAttention)
+
+
+def test_gpu_attends_by_flash_in_half_precision_only(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
     cuda = torch.device("cuda")
     assert isinstance(choose_attention(cuda, torch.bfloat16), VarlenAttention)
     assert isinstance(choose_attention(cuda, torch.float32), ProductAttention)
+
+
+def test_gpu_older_than_the_flash_kernel_attends_by_products(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    assert isinstance(choose_attention(torch.device("cuda"), torch.float16), ProductAttention)
+
+
+def test_rows_that_fill_a_pack_up_come_out_as_zeros():
+    pack, tensors = filled_pack([[5, 9]], roots=1)
+    filled = [torch.cat((tensor, torch.full((3, *tensor.shape[1:]), 7.0))) for tensor in tensors]
+    for attention in (ProductAttention(), FlashAttention(torch.float32)):
+        result = attention.over_pack(*filled, pack, 0)
+        torch.testing.assert_close(result[: len(pack.ids)], attention.over_pack(*tensors, pack, 0))
+        assert not result[len(pack.ids) :].any()

@@ -9,7 +9,7 @@ from torch._dynamo.exc import TorchDynamoException
 from reranking import qwen_compile
 from reranking.qwen_compile import FEWEST_ROWS, are_compiled, can_compile, compile_rows, is_worth_compiling
 from reranking.qwen_int8 import Int8Steps, compile_int8_steps, quantize_rows
-from reranking.qwen_pointwise import compile_pointwise, norm_rotate, norm_rows
+from reranking.qwen_pointwise import RotaryTable, compile_pointwise, norm_rotate, norm_rows
 
 
 def double(rows: torch.Tensor) -> torch.Tensor:
@@ -69,16 +69,22 @@ def test_small_models_are_not_compiled():
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.skipif(not can_compile(torch.device("cpu")), reason="torch.compile needs a C++ compiler")
-def test_compiled_steps_give_what_the_plain_ones_give():
-    rows, weight = torch.randn(40, 32), torch.rand(32)
-    heads, half = torch.randn(40, 4, 8), torch.randn(40, 1, 4)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_compiled_steps_give_what_the_plain_ones_give(dtype):
+    rows, weight = torch.randn(40, 32).to(dtype), torch.rand(32)
+    angles = torch.randn(40, 4)
+    rotations = RotaryTable.from_cosine_sine(angles.cos(), angles.sin()).look_up(torch.arange(40))
     pointwise, int8 = compile_pointwise(), compile_int8_steps()
     torch.testing.assert_close(pointwise.norm(rows, weight, 1e-6), norm_rows(rows, weight, 1e-6))
-    arguments = (heads, torch.rand(8), half.cos(), half.sin(), 1e-6, torch.float32)
-    torch.testing.assert_close(pointwise.norm_rotate(*arguments), norm_rotate(*arguments))
+    keys = torch.randn(30, 2, 2, 8)[:, 0]  # as they lie beside the values
+    for heads in (torch.randn(40, 4, 8), keys):
+        arguments = heads.to(dtype), torch.rand(8), rotations[: len(heads)], 1e-6, dtype
+        torch.testing.assert_close(pointwise.norm_rotate(*arguments), norm_rotate(*arguments))
     values, scale = quantize_rows(rows)
     compiled_values, compiled_scale = int8.quantize(rows)
     torch.testing.assert_close(compiled_scale, scale)
     assert (compiled_values.int() - values.int()).abs().max() <= 1
-    product, column = values.int() * 3, torch.rand(32)
-    torch.testing.assert_close(int8.add(product, scale, column, rows), Int8Steps().add(product, scale, column, rows))
+    product, plain = (values.float() * 3).to(dtype), Int8Steps()
+    for step, others in (("rescale", ()), ("silu", ()), ("multiply", (rows,)), ("add", (rows,))):
+        arguments = product, scale, *others
+        torch.testing.assert_close(getattr(int8, step)(*arguments), getattr(plain, step)(*arguments))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import shutil
 import threading
 import time
 import weakref
 from collections import OrderedDict
+from dataclasses import replace
 
 import pytest
 import torch
@@ -53,11 +55,6 @@ def loaded(folder):
 @pytest.fixture
 def engine(loaded):
     return copy_engine(loaded)
-
-
-@pytest.fixture(scope="module")
-def int8(folder):
-    return load(folder, int8=True)
 
 
 @pytest.fixture
@@ -137,6 +134,27 @@ class TestRanking:
         engine.rank([RankingRequest("乙", CANDIDATES[:1])])
         assert next(iter(engine._scorer._roots.values())).layers[0][0] is keys
 
+    def test_kept_instruction_holds_no_more_than_its_own_keys_and_values(self, engine):
+        engine.rank([RankingRequest(QUERY, CANDIDATES, instruction="另一项任务")])
+        root = engine._scorer._roots["<Instruct>: 另一项任务\n<Query>:"]
+        for layer in root.layers:
+            for tensor in layer:
+                assert tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
+
+    def test_few_heights_reach_the_products(self, engine):
+        heights, network = [], engine._scorer._network
+
+        def note_height(rows, *others):
+            heights.append(len(rows))
+            return network.pointwise.norm(rows, *others)
+
+        engine._scorer._network = replace(network, pointwise=replace(network.pointwise, norm=note_height))
+        for count in range(1, 6):
+            engine.rank([RankingRequest(f"第{count}问" * count, CANDIDATES[:count])])
+        whole = [height for height in heights if height > len(CANDIDATES)]  # not the last tokens alone
+        assert len(whole) >= 5
+        assert all(height % 16 == 0 for height in whole)
+
     @pytest.mark.parametrize("budget", [None, 60.0])
     def test_keys_and_values_of_queries_do_not_pile_up(self, engine, monkeypatch, budget):
         monkeypatch.setattr(qwen_scoring, "KEPT_PREFIX_TOKENS", 1000)
@@ -176,6 +194,14 @@ class TestRanking:
         (ranking,) = engine.rank([request])
         assert ranking.scored[0].cached
         assert ranking.scored[0].truncated
+
+    def test_cached_score_of_ordinary_length_is_not_tokenised_again(self, folder, monkeypatch):
+        engine = load(folder, cache=MemoryScoreCache())
+        request = RankingRequest(QUERY, [Candidate("0", "题", CANDIDATES[0].text * 150)])
+        engine.rank([request])
+        monkeypatch.setattr(engine._scorer, "_encode", None)
+        (ranking,) = engine.rank([request])
+        assert (ranking.scored[0].cached, ranking.scored[0].truncated) == (True, False)
 
     def test_query_that_leaves_no_room_scores_nothing_and_says_so(self, folder):
         (long, fine) = load(folder, max_length=200).rank(
@@ -376,7 +402,7 @@ class TestMemory:
         attention, calls = other._scorer._network.attention, []
 
         class FailsOnce:
-            score_dtype = attention.score_dtype
+            score_dtype, height_step = attention.score_dtype, attention.height_step
             over_last = attention.over_last
 
             def over_pack(self, *arguments):
@@ -429,7 +455,7 @@ class TestCache:
     def test_dtypes_share_nothing(self, loaded, folder):
         cache = MemoryScoreCache()
         copy_engine(loaded, cache).rank([RankingRequest(QUERY, CANDIDATES)])
-        (ranking,) = load(folder, cache=cache, int8=True).rank([RankingRequest(QUERY, CANDIDATES)])
+        (ranking,) = load(folder, cache=cache, dtype="bfloat16").rank([RankingRequest(QUERY, CANDIDATES)])
         assert not any(item.cached for item in ranking.scored)
 
     def test_threads_that_ask_the_same_compute_it_once(self, engine):
@@ -443,25 +469,23 @@ class TestCache:
         assert sum(runs) == 5
 
 
-class TestInt8:
-    def test_scores_do_not_depend_on_neighbours(self, int8):
-        together = log_odds(int8.rank([RankingRequest(QUERY, CANDIDATES)])[0])
-        for candidate in CANDIDATES:
-            alone = log_odds(int8.rank([RankingRequest(QUERY, [candidate])])[0])
-            assert alone[candidate.id] == pytest.approx(together[candidate.id], abs=1e-4)
-
-    def test_scores_are_near_the_exact_ones(self, int8, engine):
-        exact = log_odds(engine.rank([RankingRequest(QUERY, CANDIDATES)])[0])
-        rough = log_odds(int8.rank([RankingRequest(QUERY, CANDIDATES)])[0])
-        assert rough == pytest.approx(exact, abs=0.2)
-        assert rough != pytest.approx(exact, abs=1e-6)
-
-    def test_info_says_so(self, int8):
-        assert int8.info.dtype == "float32+int8"
-        assert int8.status()["int8"] is True
-
-
 class TestLoading:
+    def test_revision_follows_every_byte_of_the_weights(self, folder, tmp_path):
+        shutil.copytree(folder, tmp_path / "copy")
+        weights = tmp_path / "copy" / "model.safetensors"
+        assert folder_revision(tmp_path / "copy") == folder_revision(folder)
+        changed = bytearray(weights.read_bytes())
+        changed[len(changed) // 3] ^= 1
+        weights.write_bytes(changed)
+        assert folder_revision(tmp_path / "copy") != folder_revision(folder)
+
+    def test_damaged_weights_are_refused(self, folder, tmp_path):
+        shutil.copytree(folder, tmp_path / "copy")
+        weights = tmp_path / "copy" / "model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-1000])
+        with pytest.raises(RerankerUnavailable, match="cannot be loaded"):
+            load(tmp_path / "copy")
+
     def test_status_tells_what_runs(self, engine, caplog, folder):
         status = engine.status()
         assert status["device"] == "cpu"

@@ -9,7 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reranking import qwen
 from reranking.qwen import QwenReranker
+from reranking.qwen_attention import FlashAttention, ProductAttention
 from reranking.qwen_scoring import Pair
 from tests.reranking.models import (
     ReferenceReranker,
@@ -66,10 +68,12 @@ def test_float32_scores_are_the_published_ones(engine, reference, pairs):
     assert engine.score_pairs(pairs) == pytest.approx(reference.score(pairs), abs=FLOAT32_TOLERANCE)
 
 
-def test_bfloat16_scores_are_close_and_in_the_same_order(tmp_path):
+@pytest.mark.parametrize("attention", [ProductAttention(), FlashAttention(torch.bfloat16)], ids=["products", "flash"])
+def test_bfloat16_scores_are_close_and_in_the_same_order(tmp_path, monkeypatch, attention):
+    monkeypatch.setattr(qwen, "choose_attention", lambda device, dtype: attention)
     tokenizer = train_tokenizer()
     folder = save_model(tmp_path, tiny_config(len(tokenizer)), tokenizer, dtype=torch.bfloat16)
-    pairs = [(query, sentence * repeats) for query in QUERIES for sentence in SENTENCES for repeats in (1, 4)]
+    pairs = [(query, sentence * repeats) for query in QUERIES for sentence in SENTENCES for repeats in (1, 4, 40)]
     expected = ReferenceReranker(folder).score(pairs)
     scores = QwenReranker(str(folder), device="cpu", threads=1, dtype="bfloat16").score_pairs(pairs)
     assert scores == pytest.approx(expected, abs=BFLOAT16_TOLERANCE)
@@ -156,8 +160,12 @@ def test_written_out_special_tokens_end_no_turn(engine):
     assert ids.count(turn_end) == 2
 
 
-def test_sums_stay_in_float32(folder):
-    """The two output rows: a bfloat16 difference would come in steps."""
+def test_output_rows_stay_in_float32(folder, monkeypatch):
+    """In bfloat16 the logits, and with them their difference, would come in steps."""
     engine = QwenReranker(str(folder), device="cpu", threads=1, dtype="bfloat16")
+    scorer, rows = engine._scorer, []
+    network_run = scorer._network.run
+    monkeypatch.setattr(type(scorer._network), "run", lambda self, pack: rows.append(network_run(pack)) or rows[-1])
     scores = engine.score_pairs([(QUERIES[0], sentence) for sentence in SENTENCES])
-    assert any(torch.tensor(score).bfloat16().item() != score for score in scores)
+    logits = rows[0].double() @ scorer._head.double().T
+    assert scores == pytest.approx((logits[:, 0] - logits[:, 1]).tolist(), abs=1e-5)
