@@ -102,22 +102,27 @@ class QwenEmbedder:
 
     def _run(self, jobs: Sequence[Sequence[int]]) -> Rows:
         """Float32 [jobs, dimension]. Halves a batch that does not fit into memory."""
+        rows, failure = self._try(jobs)
+        # Only here, with the exception gone: its traceback holds the tensors of the pass that did not fit.
+        return self._run_halves(jobs, failure) if rows is None else rows
+
+    def _try(self, jobs: Sequence[Sequence[int]]) -> tuple[Rows | None, str]:
+        """The rows, or None and what was said when memory ran out."""
         try:
             pack = build_pack([(job, None) for job in jobs], self._device)
-            rows: Rows = self._network.run(pack).cpu().numpy()
+            return self._network.run(pack).cpu().numpy(), ""
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-            return self._run_halves(jobs, error)
-        return rows
+            return None, str(error)
 
-    def _run_halves(self, jobs: Sequence[Sequence[int]], error: BaseException) -> Rows:
+    def _run_halves(self, jobs: Sequence[Sequence[int]], failure: str) -> Rows:
         tokens = sum(map(len, jobs))
-        logger.warning("out of memory with %d texts of %d tokens: %s", len(jobs), tokens, error)
+        logger.warning("out of memory with %d texts of %d tokens: %s", len(jobs), tokens, failure)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         if len(jobs) == 1:
-            raise EmbedderUnavailable(f"a text of {tokens} tokens does not fit into memory") from error
+            raise EmbedderUnavailable(f"a text of {tokens} tokens does not fit into memory: {failure}")
         self.batch_tokens = max(1, min(self.batch_tokens, tokens // 2))
         return np.concatenate([self._run([jobs[index] for index in half]) for half in halve(range(len(jobs)))])
 
