@@ -12,9 +12,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
+from hotline.management.commands import check_reranker
 from reranking import qwen_known_values
 from reranking.qwen_known_values import KNOWN_LOG_ODDS, KNOWN_QUERY
-from reranking.types import Ranking, RankingRequest, RerankerInfo, ScoredPassage, order_scored
+from reranking.types import NonFiniteScore, Ranking, RankingRequest, RerankerInfo, ScoredPassage, order_scored
 from tests.reranking.models import save_model, tiny_config, train_tokenizer
 from tests.reranking.serving import FAKE_INFO, FakeReranker, serve
 
@@ -47,6 +48,15 @@ def test_weights_that_score_as_known_pass(weights: Path, monkeypatch: pytest.Mon
     call_command("check_reranker", stdout=output)
 
     assert "通过" in output.getvalue()
+
+
+def test_weights_whose_scores_are_not_finite_are_said(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise NonFiniteScore("nan")
+
+    monkeypatch.setattr(check_reranker, "check_known_values", fail)
+    with pytest.raises(CommandError, match="没有给出可用的分数"):
+        call_command("check_reranker", stdout=StringIO())
 
 
 def test_missing_weights_are_said(settings: Settings, tmp_path: Path) -> None:

@@ -36,10 +36,13 @@ class Command(BaseCommand):
         except (RerankerError, ImportError, OSError, ValueError) as error:
             raise CommandError(f"模型无法载入：{error}") from error
         self.stdout.write(json.dumps(engine.status(), ensure_ascii=False, default=str))
-        if has_known_values(engine.info.name, engine.hidden_size):
-            self._report(check_known_values(engine, engine.info.dtype))
-        else:
-            self._check_order_alone(engine, f"{engine.info.name} 没有可比对的已知分值")
+        try:
+            if has_known_values(engine.info.name, engine.hidden_size):
+                self._report(check_known_values(engine, engine.info.dtype))
+            else:
+                self._check_order_alone(engine, f"{engine.info.name} 没有可比对的已知分值")
+        except RerankerError as error:
+            raise CommandError(f"模型没有给出可用的分数：{error}") from error
 
     def _check_host(self) -> None:
         try:
