@@ -91,13 +91,6 @@ INSTRUCTION_TEMPLATES: Mapping[str, InstructionTemplate] = {
 DEFAULT_INSTRUCTION = PUBLISHED_INSTRUCTION
 
 
-def choose_instruction(category: str | None, edited: Mapping[str, str] | None = None) -> str:
-    """The instruction of a line of business. `edited` holds administrators' texts by key; unknown keys mean general."""
-    texts = {key: template.text for key, template in INSTRUCTION_TEMPLATES.items()}
-    texts |= {key: text.strip() for key, text in (edited or {}).items() if text.strip()}
-    return texts.get(category or "general", texts["general"])
-
-
 def format_document(candidate: Candidate) -> str:
     """A document as the model reads it: its title and 发文字号 on the first line, then the passage.
 

@@ -8,7 +8,6 @@ from reranking.prompts import (
     INSTRUCTION_TEMPLATES,
     PREFIX,
     SUFFIX,
-    choose_instruction,
     format_document,
     join_prompt,
     split_prompt,
@@ -46,29 +45,12 @@ def test_pieces_have_the_tokens_of_the_whole(tokenizer, instruction, query, docu
 
 
 def test_every_line_of_business_has_an_instruction_of_its_own():
-    texts = {choose_instruction(key) for key in ("general", "general_english", *LINES_OF_BUSINESS)}
+    texts = {INSTRUCTION_TEMPLATES[key].text for key in ("general", "general_english", *LINES_OF_BUSINESS)}
     assert len(texts) == len(LINES_OF_BUSINESS) + 2
 
 
 def test_published_instruction_is_kept_word_by_word():
-    assert choose_instruction("published") == REFERENCE_INSTRUCTION
-
-
-@pytest.mark.parametrize("category", [None, "", "unknown"])
-def test_unknown_category_gets_the_general_instruction(category):
-    assert choose_instruction(category) == INSTRUCTION_TEMPLATES["general"].text
-
-
-def test_edited_instruction_wins():
-    assert choose_instruction("complaint", {"complaint": " 找出处罚依据 "}) == "找出处罚依据"
-
-
-def test_edited_general_instruction_serves_unknown_categories():
-    assert choose_instruction("unknown", {"general": "找答案"}) == "找答案"
-
-
-def test_blank_edit_leaves_the_template():
-    assert choose_instruction("complaint", {"complaint": "  "}) == INSTRUCTION_TEMPLATES["complaint"].text
+    assert INSTRUCTION_TEMPLATES["published"].text == REFERENCE_INSTRUCTION
 
 
 def test_templates_are_labelled_for_administrators():
