@@ -211,6 +211,9 @@ class Benchmark:
             self.report["int8"] = {"skipped": "int8 is for CPUs"}
             return
         other = self._engine(self.under_test.dtype, int8=True)
+        if not other.engine.info.dtype.endswith("+int8"):
+            self.report["int8"] = {"skipped": "this processor has no exact int8 products"}
+            return
         scores = other.scores(self.lookup)
         plain, quantised = in_turn(
             lambda: self.under_test.rank([self.lookup]), lambda: other.rank([self.lookup]), self.arguments.repeats
@@ -226,13 +229,14 @@ class Benchmark:
         }
 
     def run_together(self) -> None:
-        few = [lookup.first(self.arguments.together_candidates) for lookup in self.lookups[:8]]
+        count = self.arguments.together_candidates or self.arguments.candidates
+        few = [lookup.first(count) for lookup in self.lookups[:8]]
         together, apart = in_turn(
             lambda: self.under_test.rank(few),
             lambda: [self.under_test.rank([lookup]) for lookup in few],
             self.arguments.repeats,
         )
-        self.report["together"] = {"per_lookup_ratio": together / apart, "lookups": len(few)}
+        self.report["together"] = {"per_lookup_ratio": together / apart, "lookups": len(few), "candidates": count}
 
     def run_concurrent(self) -> None:
         """50 candidates a lookup, 20 lookups at once: what a GPU is asked for."""
@@ -309,7 +313,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--threads", type=int, help="1: processor time is measured, for a machine that others use")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--together-candidates", type=int, default=5)
+    parser.add_argument("--together-candidates", type=int, help="of each lookup; all of them where not given")
     parser.add_argument("--memory-documents", type=int, default=100)
     parser.add_argument("--memory-tokens", type=int, default=8000)
     parser.add_argument(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import combinations
 from typing import Any
 
 import torch
+
+from reranking.qwen_int8 import Int8Product
 
 # (in, out) of one layer: query, key and value; output; gate and up; down.
 SHAPES = ((1024, 4096), (2048, 1024), (1024, 6144), (3072, 1024))
@@ -38,15 +41,22 @@ def in_turn(first: Callable[[], Any], second: Callable[[], Any], repeats: int) -
 
 def product_peak(dtype: torch.dtype, device: str = "cpu") -> float:
     """FLOP/s of plain products of the model's own four shapes, weighted by their work; the best of three rounds."""
-    integer = dtype is torch.int8
     count = GPU_PEAK_ROWS if device.startswith("cuda") else PEAK_ROWS
-    kind: dict[str, Any] = {"dtype": dtype, "device": device}
-    pairs = [(torch.ones(count, i, **kind), torch.ones(o, i, **kind)) for i, o in SHAPES]
-    pairs = [(rows, weight.t().contiguous() if integer else weight) for rows, weight in pairs]
-    multiply = torch._int_mm if integer else torch.nn.functional.linear
+    make = _int8_product if dtype is torch.int8 else partial(_plain_product, dtype=dtype, device=device)
+    products = [make(count, i, o) for i, o in SHAPES]
     work = sum(2 * count * i * o for i, o in SHAPES)
-    rounds = [sum(seconds_of(lambda r=r, w=w: multiply(r, w)) for r, w in pairs) for _ in range(4)]
+    rounds = [sum(map(seconds_of, products)) for _ in range(4)]
     return work / min(rounds[1:])
+
+
+def _plain_product(count: int, inputs: int, outputs: int, **kind: Any) -> Callable[[], torch.Tensor]:
+    rows, weight = torch.ones(count, inputs, **kind), torch.ones(outputs, inputs, **kind)
+    return lambda: torch.nn.functional.linear(rows, weight)
+
+
+def _int8_product(count: int, inputs: int, outputs: int) -> Callable[[], torch.Tensor]:
+    rows = torch.ones(count, inputs, dtype=torch.uint8)
+    return partial(Int8Product(torch.ones(outputs, inputs), torch.bfloat16, count), rows)
 
 
 def order_kept(reference: Sequence[float], scores: Sequence[float], margin: float) -> tuple[bool, int]:
