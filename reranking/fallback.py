@@ -13,12 +13,20 @@ from reranking.cache import NullScoreCache, ScoreCache
 from reranking.prompts import DEFAULT_INSTRUCTION
 from reranking.remote import RemoteReranker
 from reranking.remote_options import RemoteOptions
-from reranking.types import DeviceAbsent, NonFiniteScore, Ranking, RankingRequest, Reranker, RerankerError, RerankerInfo
+from reranking.types import (
+    PARTIAL_RERANK,
+    DeviceAbsent,
+    NonFiniteScore,
+    Ranking,
+    RankingRequest,
+    Reranker,
+    RerankerError,
+    RerankerInfo,
+)
 
 logger = logging.getLogger(__name__)
 
 FELL_BACK = "fell_back"
-PARTIAL_RERANK = "partial_rerank"
 FEWEST_SCORED = 2
 BROKEN_AFTER = 3  # unforeseen failures in a row
 LOST_DEVICE = "CUDA error"

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 Source = Literal["auto", "folder", "huggingface", "modelscope"]
 MakeLinear = Callable[[Tensor], Linear]
 
+LONGEST = 32_768  # tokens that the models are made for
 STATIC_ROTARY = frozenset({"default", "linear", "yarn", "llama3"})
 
 

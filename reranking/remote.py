@@ -18,6 +18,7 @@ from reranking.breaker import HostBreaker, HostLeftAlone
 from reranking.remote_options import RemoteOptions
 from reranking.remote_shapes import SHAPES, join_rankings, split_request
 from reranking.types import (
+    PARTIAL_RERANK,
     Candidate,
     Ranking,
     RankingRequest,
@@ -29,7 +30,6 @@ from reranking.types import (
 
 logger = logging.getLogger(__name__)
 
-PARTIAL_RERANK = "partial_rerank"
 RETRIED_STATUSES = frozenset({429, 502, 503, 504})
 NETWORK_SHARE = 0.1  # of the latency budget, kept for the way there and back
 LONGEST_RETRY_AFTER = 2.0  # seconds; rather than wait longer, a lesser reranker answers

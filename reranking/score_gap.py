@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from reranking.types import Ranking
+from reranking.types import PARTIAL_RERANK, Ranking
 
 Signal = Literal["gap", "share"]
 
 USUAL_LENGTH = 20  # characters of a question
 USUAL_CANDIDATES = 50
-ALWAYS_SENDING = frozenset({"nothing_found", "reranker_unavailable", "partial_rerank", "low_best_score"})
+ALWAYS_SENDING = frozenset({"nothing_found", "reranker_unavailable", PARTIAL_RERANK, "low_best_score"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def _list_reasons(
 ) -> list[str]:
     best = ranking.scored[0]
     doubts = {
-        "partial_rerank": ranking.is_partial,
+        PARTIAL_RERANK: ranking.is_partial,
         "small_score_gap": gap is not None and gap < threshold,
         "low_first_share": rules.signal == "share" and share is not None and share < rules.share_threshold,
         "low_best_score": ranking.info.calibrated and best.relevance_score < rules.lowest_relevance,

@@ -109,6 +109,10 @@ class ScoredPassage:
         return cls(candidate_id, log_odds, sigmoid(log_odds), truncated, cached)
 
 
+# The notice of a ranking that the deadline cut short.
+PARTIAL_RERANK = "partial_rerank"
+
+
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """The order of one request: `scored` best first, then `unscored` ids in first-stage order.
