@@ -19,12 +19,13 @@ from reranking.qwen_compile import are_compiled, can_compile, is_worth_compiling
 from reranking.qwen_device import choose_device, choose_dtype, memory_bytes, reserved_bytes, set_threads
 from reranking.qwen_int8 import Int8Linear, Int8Steps, compile_int8_steps, has_exact_int8, wide_rows
 from reranking.qwen_linear import make_linear
-from reranking.qwen_loading import Checkpoint, Source, build_network, load_checkpoint
+from reranking.qwen_loading import LONGEST, Checkpoint, Source, build_network, load_checkpoint
 from reranking.qwen_network import WIDE_ROWS
 from reranking.qwen_pointwise import Pointwise, compile_pointwise
 from reranking.qwen_scoring import Pair, PairScorer
 from reranking.trimming import DEFAULT_TRIM_CHARACTERS, trim_text
 from reranking.types import (
+    PARTIAL_RERANK,
     Candidate,
     NonFiniteScore,
     Ranking,
@@ -37,7 +38,6 @@ from reranking.types import (
 
 logger = logging.getLogger(__name__)
 
-LONGEST = 32_768
 CPU_BATCH_TOKENS, GPU_BATCH_TOKENS = 1024, 32_768
 FLAT_SPREAD = 1e-4
 
@@ -135,7 +135,7 @@ class QwenReranker:
             "max_length": self.max_length,
             "int8": self._info.dtype.endswith("+int8"),
             "compiled": are_compiled(self._pointwise.norm, self._pointwise.norm_rotate),
-            "batch_tokens": self._scorer.batch_tokens,
+            "batch_tokens": self._scorer.batches.tokens,
             "tokens_per_second": round(1 / pace) if (pace := self._scorer.pace.seconds_per_token) else None,
             "load_seconds": round(getattr(self, "load_seconds", 0.0), 3),
             "memory_bytes": memory_bytes(device),
@@ -259,7 +259,7 @@ class _Call:
         remarks = (
             ("truncated", not self.truncated.isdisjoint(keys)),
             ("trimmed", id(self.requests[number]) in self.trimmed),
-            ("partial_rerank", bool(late)),
+            (PARTIAL_RERANK, bool(late)),
             ("batch_halved", self.batch_halved),
             ("out_of_memory", not self.out_of_memory.isdisjoint(keys)),
             ("query_too_long", not self.without_room.isdisjoint(keys)),

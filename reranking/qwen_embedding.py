@@ -5,30 +5,30 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 import transformers
 
-from reranking.batching import halve, pack_balanced
+from reranking.batching import pack_balanced
 from reranking.embedding import EmbedderInfo, EmbedderUnavailable, Embeddings, NonFiniteVector, Rows, check_rows
 from reranking.qwen_attention import choose_attention
 from reranking.qwen_compile import can_compile, is_worth_compiling
 from reranking.qwen_device import choose_device, choose_dtype, set_threads
 from reranking.qwen_linear import make_linear
-from reranking.qwen_loading import Loaded, Source, build_network, load_model
+from reranking.qwen_loading import LONGEST, Loaded, Source, build_network, load_model
+from reranking.qwen_memory import FittingBatches
 from reranking.qwen_network import Network
 from reranking.qwen_pack import build_pack
 from reranking.qwen_pointwise import Pointwise, compile_pointwise
-from reranking.qwen_scoring import is_out_of_memory, make_encoder
+from reranking.qwen_scoring import make_encoder
 from reranking.types import RerankerUnavailable
 
 logger = logging.getLogger(__name__)
 
 END_OF_TEXT = "<|endoftext|>"  # the hub's tokenizer ends every text with it, and its row is the vector
-LONGEST = 32_768
 CPU_BATCH_TOKENS, GPU_BATCH_TOKENS = 2048, 65_536
 PROBES = ("住宅楼外墙渗水由谁维修", "City buses run every ten minutes on working days.")
 ALIKE = 0.9999
@@ -59,7 +59,9 @@ class QwenEmbedder:
         started = time.perf_counter()
         loaded, self._device, tensor_dtype = _load(location, source, device, dtype, threads)
         self.max_length = max_length
-        self.batch_tokens = batch_tokens or (CPU_BATCH_TOKENS if self._device.type == "cpu" else GPU_BATCH_TOKENS)
+        self.batches = FittingBatches(
+            batch_tokens or (CPU_BATCH_TOKENS if self._device.type == "cpu" else GPU_BATCH_TOKENS)
+        )
         self._info = EmbedderInfo(
             loaded.name,
             loaded.revision,
@@ -81,7 +83,7 @@ class QwenEmbedder:
             compiled = can_compile(self._device) and is_worth_compiling(loaded.model)
         return build_network(
             loaded.model,
-            make_linear=lambda weight: make_linear(weight, self.batch_tokens),
+            make_linear=lambda weight: make_linear(weight, self.batches.tokens),
             attention=choose_attention(self._device, dtype),
             pointwise=compile_pointwise() if compiled else Pointwise(),
             max_length=self.max_length,
@@ -96,35 +98,21 @@ class QwenEmbedder:
         rows = np.empty((len(texts), self._info.dimension), dtype=np.float32)
         jobs = [[*ids[: self.max_length - 1], self._end] for ids in self._encode(texts)] if texts else []
         with self._lock:
-            for batch in pack_balanced([len(job) for job in jobs], self.batch_tokens) if jobs else ():
-                rows[batch] = self._run([jobs[index] for index in batch])
+            for batch in pack_balanced([len(job) for job in jobs], self.batches.tokens) if jobs else ():
+                rows[batch] = np.concatenate(list(self._run_parts([jobs[index] for index in batch])))
         return Embeddings(check_rows(rows), self._info)
 
+    def _run_parts(self, jobs: Sequence[Sequence[int]]) -> Iterator[Rows]:
+        """The batch in the parts that fit into memory. Raises EmbedderUnavailable for a text that never does."""
+        for part, rows in self.batches.run(jobs, self._run, len):
+            if rows is None:
+                raise EmbedderUnavailable(f"a text of {len(part[0])} tokens does not fit into memory")
+            yield rows
+
     def _run(self, jobs: Sequence[Sequence[int]]) -> Rows:
-        """Float32 [jobs, dimension]. Halves a batch that does not fit into memory."""
-        rows, failure = self._try(jobs)
-        # Only here, with the exception gone: its traceback holds the tensors of the pass that did not fit.
-        return self._run_halves(jobs, failure) if rows is None else rows
-
-    def _try(self, jobs: Sequence[Sequence[int]]) -> tuple[Rows | None, str]:
-        """The rows, or None and what was said when memory ran out."""
-        try:
-            pack = build_pack([(job, None) for job in jobs], self._device)
-            return self._network.run(pack).cpu().numpy(), ""
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            return None, str(error)
-
-    def _run_halves(self, jobs: Sequence[Sequence[int]], failure: str) -> Rows:
-        tokens = sum(map(len, jobs))
-        logger.warning("out of memory with %d texts of %d tokens: %s", len(jobs), tokens, failure)
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        if len(jobs) == 1:
-            raise EmbedderUnavailable(f"a text of {tokens} tokens does not fit into memory: {failure}")
-        self.batch_tokens = max(1, min(self.batch_tokens, tokens // 2))
-        return np.concatenate([self._run([jobs[index] for index in half]) for half in halve(range(len(jobs)))])
+        """Float32 [jobs, dimension]."""
+        pack = build_pack([(job, None) for job in jobs], self._device)
+        return self._network.run(pack).cpu().numpy()
 
     def _check_probe(self) -> None:
         """Two unlike texts must not come out alike, nor as NaN."""

@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 from typing import Any
 from unicodedata import is_normalized
 
-import torch
 from torch import Tensor
 
-from reranking.batching import halve, take_in_order
+from reranking.batching import take_in_order
 from reranking.pace import Pace
 from reranking.prompts import PREFIX, SUFFIX, split_prompt
 from reranking.qwen_jobs import Job, marginal_costs, plan_batches, split_by_prefixes
+from reranking.qwen_memory import FittingBatches
 from reranking.qwen_network import Network
 from reranking.qwen_pack import Prefix, build_pack
-from reranking.turns import Turns
+from reranking.turns import Place, Turns
 from reranking.types import NonFiniteScore
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,6 @@ KEPT_ROOT_TOKENS, KEPT_PREFIX_TOKENS = 4096, 8192
 # A token has at least a byte, a character at most four, and composing characters (NFC) can triple a text.
 MOST_TOKENS_A_CHARACTER = 12
 FIXED_TOKENS = 128
-GOOD_BATCHES = 64  # after so many, batches that were halved may double
 WORTH_TRYING = 0.1  # seconds; where less is left, that nothing can be done says nothing of the pace
 DEADLINE_MARGIN = 0.9  # of the time that is left: the pace is an average
 
@@ -75,8 +74,7 @@ class PairScorer:
         # From here on texts are citizens' and documents': a written-out <|im_end|> in them ends no turn.
         tokenizer.backend_tokenizer.encode_special_tokens = True
         self._max_length = max_length
-        self.batch_tokens = self._most_batch_tokens = batch_tokens
-        self._good_batches = 0  # since memory last ran out
+        self.batches = FittingBatches(batch_tokens)
         self.pace = Pace()
         self._roots: OrderedDict[str, Prefix] = OrderedDict()
         self._roots_lock = threading.Lock()
@@ -143,32 +141,34 @@ class PairScorer:
         left = Counter(job.prefix for job in jobs)
         waiting = list(jobs)
         while waiting:
-            budget = self.batch_tokens
+            budget = self.batches.tokens
             batches = plan_batches(waiting, budget, KEPT_PREFIX_TOKENS)
-            while batches and self.batch_tokens >= budget:
+            while batches and self.batches.tokens >= budget:
                 batch = batches.pop(0)
-                with self._turns.take(hurried=False):
+                with self._turns.line_up() as place, place.take():
                     self._score_batch(batch, scores)
                 left.subtract(job.prefix for job in batch)
                 _forget({job.prefix for job in batch if not left[job.prefix]})
             waiting = [job for batch in batches for job in batch]
 
     def _score_in_time(self, jobs: Sequence[Job], scores: Scores) -> None:
-        """One turn for all: who has a deadline waits for nobody but others who have."""
-        latest = _latest_deadline(jobs)
-        timeout = None if latest is None else max(0.0, latest - time.monotonic())
-        with self._turns.take(hurried=True, timeout=timeout) as got:
-            for part in split_by_prefixes(jobs, KEPT_PREFIX_TOKENS) if got else []:
-                self._score_until_deadline(part, scores)
+        """One turn for each batch: who has a deadline waits for nobody but those who have an earlier one."""
+        with self._turns.line_up(min(job.deadline for job in jobs if job.deadline is not None)) as place:
+            for part in split_by_prefixes(jobs, KEPT_PREFIX_TOKENS):
+                self._score_until_deadline(part, scores, place)
                 _forget({job.prefix for job in part})
 
-    def _score_until_deadline(self, jobs: Sequence[Job], scores: Scores) -> None:
+    def _score_until_deadline(self, jobs: Sequence[Job], scores: Scores, place: Place) -> None:
         waiting = list(jobs)
-        while waiting := self._drop_hopeless(waiting, bool(scores.log_odds)):
-            room = min(self.batch_tokens, *(self._affordable(job.deadline) for job in waiting))
-            count = max(1, take_in_order(marginal_costs(waiting), room))
-            self._score_batch(waiting[:count], scores)
-            waiting = waiting[count:]
+        while waiting:
+            latest = _latest_deadline(waiting)
+            with place.take(None if latest is None else max(0.0, latest - time.monotonic())) as got:
+                waiting = self._drop_hopeless(waiting, bool(scores.log_odds)) if got else []
+                if waiting:
+                    room = min(self.batches.tokens, *(self._affordable(job.deadline) for job in waiting))
+                    count = max(1, take_in_order(marginal_costs(waiting), room))
+                    self._score_batch(waiting[:count], scores)
+                    waiting = waiting[count:]
 
     def _drop_hopeless(self, jobs: Sequence[Job], anything_scored: bool) -> list[Job]:
         """Jobs that can still be done in time. Once a request's document cannot, those after it are not tried either:
@@ -196,64 +196,22 @@ class PairScorer:
         return sys.maxsize if affordable is None else affordable
 
     def _score_batch(self, jobs: Sequence[Job], scores: Scores) -> None:
-        values, failure = self._try(jobs)
-        if values is None:
-            # Only here, with the exception gone: its traceback holds the tensors of the pass that did not fit.
-            self._halve(jobs, scores, failure)
-            return
-        self._grow_again()
-        for job, value in zip(jobs, values, strict=True):
-            scores.log_odds[job.index] = value
-
-    def _try(self, jobs: Sequence[Job]) -> tuple[list[float] | None, str]:
-        """The values, or None and what was said when memory ran out."""
-        try:
-            return self._run(jobs), ""
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            return None, str(error)
-
-    def _grow_again(self) -> None:
-        """What was short of memory for a while need not be for ever."""
-        if self.batch_tokens >= self._most_batch_tokens:
-            return
-        self._good_batches += 1
-        if self._good_batches >= GOOD_BATCHES:
-            self.batch_tokens, self._good_batches = min(2 * self.batch_tokens, self._most_batch_tokens), 0
-            logger.info("batches of %d tokens are tried again", self.batch_tokens)
-
-    def _halve(self, jobs: Sequence[Job], scores: Scores, failure: str) -> None:
-        tokens = sum(len(job.ids) for job in jobs)
-        logger.warning("out of memory with %d documents of %d tokens: %s", len(jobs), tokens, failure)
-        scores.batch_halved = True
-        self._good_batches = 0
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        if len(jobs) == 1:
-            scores.out_of_memory.add(jobs[0].index)
-            return
-        self.batch_tokens = max(1, min(self.batch_tokens, tokens // 2))
-        for half in halve(range(len(jobs))):
-            self._score_batch([jobs[index] for index in half], scores)
+        for part, values in self.batches.run(jobs, self._run, lambda job: len(job.ids)):
+            if values is None:
+                scores.out_of_memory.add(part[0].index)
+            else:
+                scores.log_odds |= {job.index: value for job, value in zip(part, values, strict=True)}
+            scores.batch_halved |= values is None or len(part) < len(jobs)
 
     def _run(self, jobs: Sequence[Job]) -> list[float]:
         start = time.perf_counter()
         pack = build_pack([(job.ids, job.prefix) for job in jobs], self._head.device)
         logits = self._network.run(pack) @ self._head.T
         values = (logits[:, 0] - logits[:, 1]).tolist()
-        self.pace.learn(len(pack.ids), time.perf_counter() - start, full=self.batch_tokens)
+        self.pace.learn(len(pack.ids), time.perf_counter() - start, full=self.batches.tokens)
         if not all(map(math.isfinite, values)):
             raise NonFiniteScore("the model gave a score that is not finite")
         return values
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on a GPU or for this process."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    text = str(error).lower()
-    return "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
 
 
 def _most_tokens(text: str) -> int:

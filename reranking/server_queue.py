@@ -9,6 +9,7 @@ the engine with no time left, which answers at once with what costs none: cached
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 CALL_SECONDS = 2.0  # of a call without deadlines
 SAME_DEADLINE_SECONDS, SAME_DEADLINE_SHARE = 0.1, 0.25
 UNKNOWN_RETRY_SECONDS = 5
+MOST_CALLS_BESIDE = 2  # of requests that are due well before what runs
 
 
 class QueueFull(Exception):
@@ -52,10 +54,14 @@ class _Waiting:
     future: Future[Ranking]
     since: float
 
-    def remaining(self) -> float | None:
-        """Seconds to its deadline, which runs from the moment of submission: waiting is taken off it."""
+    def deadline(self) -> float:
+        """A `time.monotonic()` moment, counted from the submission; infinity without a budget."""
         budget = self.request.latency_budget
-        return None if budget is None else max(0.0, self.since + budget - time.monotonic())
+        return math.inf if budget is None else self.since + budget
+
+    def remaining(self) -> float | None:
+        """Seconds to its deadline: waiting is taken off the budget."""
+        return None if self.request.latency_budget is None else max(0.0, self.deadline() - time.monotonic())
 
     def with_remaining_budget(self) -> RankingRequest:
         return replace(self.request, latency_budget=self.remaining())
@@ -123,6 +129,7 @@ class _Lane:
         self._limits = limits
         self._on_batch = on_batch
         self._waiting: deque[_Waiting] = deque()
+        self._running: list[Sequence[_Waiting]] = []
         self._seconds_per_document = 0.0  # unknown
         self._closed = False
         self._changed = threading.Condition()
@@ -183,7 +190,12 @@ class _Lane:
 
     def _work(self) -> None:
         while entries := self._take_batch():
-            self._answer_live(entries)
+            try:
+                self._answer_live(entries)
+            finally:
+                with self._changed:
+                    self._running.remove(entries)
+                    self._changed.notify_all()
 
     def _answer_live(self, entries: Sequence[_Waiting]) -> None:
         running = [entry for entry in entries if entry.future.set_running_or_notify_cancel()]
@@ -194,14 +206,19 @@ class _Lane:
         """Blocks until something waits and its window has passed; empty when closed and drained."""
         with self._changed:
             while True:
-                self._changed.wait_for(lambda: self._waiting or self._closed)
+                self._changed.wait_for(lambda: self._may_start() or (self._closed and not self._waiting))
                 if not self._waiting:
                     return []
                 remaining = self._waiting[0].since + self._limits.window - time.monotonic()
                 if remaining > 0:
                     self._changed.wait_for(self._is_batch_full, remaining)
-                if taken := self._pop_batch():
+                if self._may_start() and (taken := self._pop_batch()):
+                    self._running.append(taken)
                     return taken
+
+    def _may_start(self) -> bool:
+        """Whether a call may begin now."""
+        return bool(self._waiting)
 
     def _is_batch_full(self) -> bool:
         return self._closed or sum(_count_documents(entry.request) for entry in self._waiting) >= self._limits.max_batch
@@ -261,11 +278,27 @@ class _Lane:
 
 
 class _HurriedLane(_Lane):
-    """Requests with a deadline. A second thread answers those whose deadline comes while they wait."""
+    """Requests with a deadline, the earliest first. Another thread answers those whose deadline comes while they wait.
+
+    One call runs at a time, so that those with much the same deadline gather meanwhile; a request that is due well
+    before what runs starts a call beside it, which the engine takes in between.
+    """
 
     def __init__(self, reranker: Reranker, limits: _LaneLimits, on_batch: Callable[[Batch], None]) -> None:
         super().__init__(reranker, limits, on_batch)
-        self._threads.append(self._start(self._work_late))
+        self._threads += [self._start(work) for work in (self._work_late, *[self._work] * MOST_CALLS_BESIDE)]
+
+    def _may_start(self) -> bool:
+        if not self._waiting:
+            return False
+        first = min(self._waiting, key=_Waiting.deadline)
+        return all(
+            first.deadline() < call[0].deadline() and not self._goes_with(first, call[0]) for call in self._running
+        )
+
+    def _pop_batch(self) -> list[_Waiting]:
+        self._waiting = deque(sorted(self._waiting, key=_Waiting.deadline))
+        return super()._pop_batch()
 
     def _most_documents(self) -> int:
         return self._limits.max_batch

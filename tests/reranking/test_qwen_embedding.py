@@ -153,7 +153,18 @@ def test_batch_that_does_not_fit_is_halved(
 
     monkeypatch.setattr(type(small._network), "run", run_out_of_memory)
     np.testing.assert_allclose(small.embed_texts(TEXTS).rows, whole, atol=2e-5)
-    assert small.batch_tokens < len("".join(TEXTS))
+    assert small.batches.tokens < len("".join(TEXTS))
+
+
+def test_text_that_never_fits_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder = make_embedder(folder)
+
+    def run_out_of_memory(network: object, pack: object) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(type(embedder._network), "run", run_out_of_memory)
+    with pytest.raises(EmbedderUnavailable, match="does not fit into memory"):
+        embedder.embed_texts(["漏水"])
 
 
 def test_vector_that_is_not_finite_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from reranking.pace import Pace
 from reranking.prompts import DEFAULT_INSTRUCTION
 from reranking.qwen import QwenReranker
 from reranking.qwen_loading import folder_revision
-from reranking.qwen_scoring import GOOD_BATCHES
+from reranking.qwen_memory import GOOD_BATCHES
 from reranking.types import Candidate, NonFiniteScore, RankingRequest, RerankerUnavailable
 from tests.reranking.contract import RerankerContract
 from tests.reranking.models import ReferenceReranker, save_model, tiny_config, train_tokenizer
@@ -71,6 +71,7 @@ def copy_engine(engine: QwenReranker, cache: ScoreCache | None = None) -> QwenRe
     twin = copy.copy(engine)
     twin._scorer = copy.copy(engine._scorer)
     twin._scorer._roots = OrderedDict()
+    twin._scorer.batches = copy.copy(engine._scorer.batches)
     twin._scorer.pace = copy.deepcopy(engine._scorer.pace)
     twin._shared = SharedScores(cache or NullScoreCache())
     return twin
@@ -158,7 +159,7 @@ class TestRanking:
     @pytest.mark.parametrize("budget", [None, 60.0])
     def test_keys_and_values_of_queries_do_not_pile_up(self, engine, monkeypatch, budget):
         monkeypatch.setattr(qwen_scoring, "KEPT_PREFIX_TOKENS", 1000)
-        engine._scorer.batch_tokens = 1000
+        engine._scorer.batches.tokens = 1000
         kept = watch_prefixes(engine)
         requests = [
             RankingRequest(f"{number}" + "漏水" * 100, CANDIDATES, latency_budget=budget) for number in range(9)
@@ -251,7 +252,7 @@ class TestDeadline:
         assert len(finished.scored) == 3
 
     def test_work_without_a_deadline_lets_hurried_work_in(self, engine):
-        engine._scorer.batch_tokens = 1
+        engine._scorer.batches.tokens = 1
         slow_down(engine, 0.2)
         patient = threading.Thread(target=engine.rank, args=([RankingRequest("不急", CANDIDATES * 4)],))
         patient.start()
@@ -263,7 +264,7 @@ class TestDeadline:
         patient.join(20)
 
     def test_what_comes_first_is_scored_first(self, engine):
-        engine._scorer.batch_tokens = 60
+        engine._scorer.batches.tokens = 60
         engine._scorer.pace = Pace(1e-9)
         slow_down(engine, 0.05)
         (ranking,) = engine.rank([RankingRequest(QUERY, CANDIDATES * 4, latency_budget=0.12)])
@@ -273,7 +274,7 @@ class TestDeadline:
         assert scored == set("01234"[: len(scored)])
 
     def test_likelier_candidates_are_scored_first(self, engine):
-        engine._scorer.batch_tokens = 60
+        engine._scorer.batches.tokens = 60
         engine._scorer.pace = Pace(1e-9)
         slow_down(engine, 0.05)
         prior = [0.1, 0.5, 0.3, 0.9, 0.2]
@@ -291,7 +292,7 @@ class TestDeadline:
         assert ordered.ids == plain.ids
 
     def test_every_waiting_request_gets_its_first_candidates(self, engine):
-        engine._scorer.batch_tokens = 100
+        engine._scorer.batches.tokens = 100
         slow_down(engine, 0.05)
         engine._scorer.pace = Pace(1e-9)
         requests = [RankingRequest(f"问题{number}", CANDIDATES, latency_budget=0.2) for number in range(2)]
@@ -312,8 +313,22 @@ class TestDeadline:
         assert late.unscored == tuple("01234")
         assert len(patient.scored) == 5
 
+    def test_seconds_do_not_wait_for_minutes(self, engine):
+        engine._scorer.batches.tokens = 1
+        engine._scorer.pace = Pace(1e-9)
+        slow_down(engine, 0.2)
+        minutes = threading.Thread(
+            target=engine.rank, args=([RankingRequest("不急", CANDIDATES * 4, latency_budget=60)],)
+        )
+        minutes.start()
+        time.sleep(0.1)
+        (ranking,) = engine.rank([RankingRequest(QUERY, CANDIDATES[:1], latency_budget=2)])
+        assert minutes.is_alive()
+        assert len(ranking.scored) == 1
+        minutes.join(20)
+
     def test_busy_engine_keeps_the_deadline(self, engine):
-        with engine._scorer._turns.take(hurried=True):
+        with engine._scorer._turns.line_up(0.0) as place, place.take():
             started = time.monotonic()
             (ranking,) = engine.rank([RankingRequest(QUERY, CANDIDATES, latency_budget=0.1)])
         assert time.monotonic() - started < 2
@@ -348,24 +363,24 @@ class TestMemory:
         assert ranking.notices == ("batch_halved",)
 
     def test_later_batches_stay_small(self, engine):
-        before = engine._scorer.batch_tokens
+        before = engine._scorer.batches.tokens
         fail_above(engine, 2, MemoryError())
         engine.rank([RankingRequest(QUERY, CANDIDATES)])
-        assert engine._scorer.batch_tokens < before
+        assert engine._scorer.batches.tokens < before
 
     def test_batches_grow_again_when_memory_lasts(self, engine):
-        engine._scorer.batch_tokens = 16
+        engine._scorer.batches.tokens = 16
         engine.rank([RankingRequest(str(number), CANDIDATES[:1]) for number in range(GOOD_BATCHES - 1)])
         assert engine.status()["batch_tokens"] == 16
         engine.rank([RankingRequest(QUERY, CANDIDATES[:2])])
         assert engine.status()["batch_tokens"] == 32
 
     def test_batches_never_grow_beyond_what_was_set(self, engine):
-        most = engine._scorer.batch_tokens
-        engine._scorer.batch_tokens = most - 1
-        engine._scorer._good_batches = GOOD_BATCHES - 1
+        most = engine._scorer.batches.tokens
+        engine._scorer.batches.tokens = most - 1
+        engine._scorer.batches._good = GOOD_BATCHES - 1
         engine.rank([RankingRequest(QUERY, CANDIDATES[:1])])
-        assert engine._scorer.batch_tokens == most
+        assert engine._scorer.batches.tokens == most
 
     def test_memory_of_the_failed_batch_is_given_back_before_the_halves_run(self, engine):
         network, held = engine._scorer._network, []

@@ -9,11 +9,11 @@ from reranking import turns
 from reranking.turns import Turns
 
 
-def hold(held: Turns, name: str, done: list[str], *, hurried: bool) -> threading.Thread:
+def hold(held: Turns, name: str, done: list[str], deadline: float | None = None) -> threading.Thread:
     """A thread that takes a turn once it can, and notes its name."""
 
     def work() -> None:
-        with held.take(hurried=hurried):
+        with held.line_up(deadline) as place, place.take():
             done.append(name)
 
     thread = threading.Thread(target=work, daemon=True)
@@ -22,52 +22,82 @@ def hold(held: Turns, name: str, done: list[str], *, hurried: bool) -> threading
     return thread
 
 
-def test_hurried_work_goes_before_work_that_waited_longer() -> None:
+def test_earliest_deadline_goes_first_and_what_has_none_last() -> None:
     held, done = Turns(), []
-    with held.take(hurried=False):
-        threads = [hold(held, "patient", done, hurried=False), hold(held, "hurried", done, hurried=True)]
+    with held.line_up() as place, place.take():
+        threads = [
+            hold(held, "patient", done),
+            hold(held, "later", done, deadline=2e9),
+            hold(held, "sooner", done, deadline=1e9),
+            hold(held, "as soon", done, deadline=1e9),
+        ]
     for thread in threads:
         thread.join(5)
-    assert done == ["hurried", "patient"]
+    assert done == ["sooner", "as soon", "later", "patient"]
+
+
+def test_place_is_kept_between_turns() -> None:
+    """Else a later deadline would get in between the batches of an earlier one."""
+    held, done = Turns(), []
+    with held.line_up(1e9) as place:
+        with place.take():
+            thread = hold(held, "later", done, deadline=2e9)
+        time.sleep(0.05)
+        assert done == []
+        with place.take(timeout=1) as got:
+            assert got
+    thread.join(5)
+    assert done == ["later"]
+
+
+def test_more_urgent_work_gets_in_between_two_turns() -> None:
+    held, done = Turns(), []
+    with held.line_up(2e9) as place:
+        with place.take():
+            thread = hold(held, "sooner", done, deadline=1e9)
+        thread.join(5)
+        assert done == ["sooner"]
+        with place.take(timeout=1) as got:
+            assert got
 
 
 def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "PATIENCE", 0.0)
     held, done = Turns(), []
-    with held.take(hurried=False):
-        threads = [hold(held, "patient", done, hurried=False), hold(held, "hurried", done, hurried=True)]
-    for thread in threads:
+    with held.line_up(1e9) as place:
+        with place.take():
+            thread = hold(held, "patient", done)
         thread.join(5)
-    assert sorted(done) == ["hurried", "patient"]
+        assert done == ["patient"]
 
 
 def test_turn_that_does_not_come_in_time_is_said() -> None:
     held = Turns()
-    with held.take(hurried=False), held.take(hurried=True, timeout=0.01) as got:
+    with held.line_up() as place, place.take(), held.line_up(1e9) as hurried, hurried.take(timeout=0.01) as got:
         assert not got
-    with held.take(hurried=True, timeout=0.01) as got:
+    with held.line_up(1e9) as hurried, hurried.take(timeout=0.01) as got:
         assert got
 
 
-def test_turn_ends_with_an_error() -> None:
+def test_turn_and_place_end_with_an_error() -> None:
     held = Turns()
-    with pytest.raises(KeyError), held.take(hurried=True):
+    with pytest.raises(KeyError), held.line_up(1e9) as place, place.take():
         raise KeyError
-    with held.take(hurried=False, timeout=0.01) as got:
+    with held.line_up() as place, place.take(timeout=0.01) as got:
         assert got
 
 
 def test_only_one_at_a_time() -> None:
     held, inside, most = Turns(), [], []
 
-    def work(hurried: bool) -> None:
+    def work(deadline: float | None) -> None:
         for _ in range(50):
-            with held.take(hurried=hurried):
+            with held.line_up(deadline) as place, place.take():
                 inside.append(1)
                 most.append(len(inside))
                 inside.pop()
 
-    threads = [threading.Thread(target=work, args=(number % 2 == 0,)) for number in range(6)]
+    threads = [threading.Thread(target=work, args=((None, 1e9)[number % 2],)) for number in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
