@@ -6,20 +6,17 @@ heads / key-value heads query heads. Queries and keys come rotated, queries scal
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from reranking.qwen_device import best_seconds
 from reranking.qwen_pack import Pack, Prefix, Span
 from reranking.qwen_varlen import VarlenAttention
 
-# Query rows at once: what lies above the causal diagonal is computed only inside a block of this height.
-BLOCK_ROWS = 64
-FLASH_ROWS = 512
-PROBE_ROWS, PROBE_HEADS, PROBE_SIZE, PROBE_TRIES = 256, 16, 128, 5
+PROBE_ROWS, PROBE_HEADS, PROBE_SIZE = 256, 16, 128
 
 
 class Attention(Protocol):
@@ -59,9 +56,11 @@ def has_flash_kernel(device: torch.device) -> bool:
 
 
 class RunAttention(ABC):
-    """Run after run, each over its prefix and itself; how one run attends is left open."""
+    """Run after run, block of rows after block of rows, each over what it may see; how a block attends is left open."""
 
     score_dtype: torch.dtype
+    # Query rows at once: what lies above the causal diagonal is computed only inside a block of this height.
+    block_rows: int
     # oneDNN prepares a product for each height it meets: with AMX some 15 ms each, hundreds a lookup while all are new.
     height_step = 16
 
@@ -82,12 +81,20 @@ class RunAttention(ABC):
             self.attend_run(queries[row], *seen, result[row])
         return result
 
-    @abstractmethod
     def attend_run(self, queries: Tensor, keys: Tensor, values: Tensor, result: Tensor) -> None:
         """Fills `result` [rows, heads, size]. The queries are those of the last keys.
 
         `keys` and `values` are [key-value heads, prefix and own tokens, size].
         """
+        above = keys.shape[1] - len(queries)
+        for start in range(0, len(queries), self.block_rows):
+            stop = min(start + self.block_rows, len(queries))
+            seen = above + stop
+            result[start:stop] = self.attend_block(queries[start:stop], keys[:, :seen], values[:, :seen])
+
+    @abstractmethod
+    def attend_block(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """[rows, heads, size]. The queries are those of the last keys; what lies above a block's diagonal is masked."""
 
 
 class ProductAttention(RunAttention):
@@ -98,27 +105,20 @@ class ProductAttention(RunAttention):
     """
 
     score_dtype = torch.float32
+    block_rows = 64
 
     def __init__(self) -> None:
         self._masks: dict[int, Tensor] = {}
 
-    def attend_run(self, queries: Tensor, keys: Tensor, values: Tensor, result: Tensor) -> None:
-        shared = queries.shape[1] // keys.shape[0]
-        mask = self._mask(shared, queries.device)
-        above = keys.shape[1] - len(queries)
-        for start in range(0, len(queries), BLOCK_ROWS):
-            stop = min(start + BLOCK_ROWS, len(queries))
-            seen = above + stop
-            rows = stop - start
-            result[start:stop] = _attend(
-                queries[start:stop], keys[:, :seen], values[:, :seen], mask[: rows * shared, :rows]
-            )
+    def attend_block(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        rows, shared = len(queries), queries.shape[1] // keys.shape[0]
+        return _attend(queries, keys, values, self._mask(shared, queries.device)[: rows * shared, :rows])
 
     def _mask(self, shared: int, device: torch.device) -> Tensor:
         """Added to a block's own square: minus infinity where a key comes after the query."""
         if shared not in self._masks:
-            row = torch.arange(BLOCK_ROWS * shared, device=device).div(shared, rounding_mode="floor")
-            later = torch.arange(BLOCK_ROWS, device=device)[None, :] > row[:, None]
+            row = torch.arange(self.block_rows * shared, device=device).div(shared, rounding_mode="floor")
+            later = torch.arange(self.block_rows, device=device)[None, :] > row[:, None]
             self._masks[shared] = torch.zeros(later.shape, device=device).masked_fill_(later, float("-inf"))
         return self._masks[shared]
 
@@ -129,23 +129,21 @@ class FlashAttention(RunAttention):
     Its own causal flag takes no prefix, so it gets a mask; long runs go through it in blocks, which see no later keys.
     """
 
+    block_rows = 512
+
     def __init__(self, score_dtype: torch.dtype) -> None:
         self.score_dtype = score_dtype
         self._mask = torch.empty(0, 0)
 
-    def attend_run(self, queries: Tensor, keys: Tensor, values: Tensor, result: Tensor) -> None:
-        above = keys.shape[1] - len(queries)
-        for start in range(0, len(queries), FLASH_ROWS):
-            stop = min(start + FLASH_ROWS, len(queries))
-            seen = above + stop
-            attended, _ = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-                queries[start:stop].transpose(0, 1).unsqueeze(0),
-                keys[None, :, :seen],
-                values[None, :, :seen],
-                attn_mask=self._mask_of(stop - start, seen),
-                scale=1.0,  # queries come scaled
-            )
-            result[start:stop] = attended[0].transpose(0, 1)
+    def attend_block(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        attended: Tensor = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            queries.transpose(0, 1).unsqueeze(0),
+            keys.unsqueeze(0),
+            values.unsqueeze(0),
+            attn_mask=self._mask_of(len(queries), keys.shape[1]),
+            scale=1.0,  # queries come scaled
+        )[0]
+        return attended[0].transpose(0, 1)
 
     def _mask_of(self, rows: int, seen: int) -> Tensor:
         """[rows, seen]: zeros, minus infinity where a key comes after the query; a corner of one that is kept.
@@ -154,9 +152,9 @@ class FlashAttention(RunAttention):
         """
         if self._mask.shape[1] < seen:
             width = 2 * seen
-            later = torch.ones(FLASH_ROWS, width, dtype=torch.bool).triu(width - FLASH_ROWS + 1)
+            later = torch.ones(self.block_rows, width, dtype=torch.bool).triu(width - self.block_rows + 1)
             self._mask = torch.zeros(later.shape, dtype=self.score_dtype).masked_fill_(later, float("-inf"))
-        return self._mask[FLASH_ROWS - rows :, -seen:]
+        return self._mask[self.block_rows - rows :, -seen:]
 
 
 def seconds_of_probe(attention: RunAttention) -> float:
@@ -165,12 +163,7 @@ def seconds_of_probe(attention: RunAttention) -> float:
     keys = torch.ones(PROBE_ROWS, PROBE_HEADS // 2, PROBE_SIZE, dtype=attention.score_dtype).transpose(0, 1)
     values = keys.to(torch.bfloat16)
     result = torch.empty(queries.shape, dtype=values.dtype)
-    best = float("inf")
-    for _ in range(PROBE_TRIES):
-        start = time.perf_counter()
-        attention.attend_run(queries, keys, values, result)
-        best = min(best, time.perf_counter() - start)
-    return best
+    return best_seconds(lambda: attention.attend_run(queries, keys, values, result))
 
 
 def _join_prefix(keys: Tensor, values: Tensor, span: Span, prefix: Prefix | None, layer: int) -> tuple[Tensor, Tensor]:

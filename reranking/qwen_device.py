@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -11,7 +12,8 @@ import torch
 from reranking.types import DeviceAbsent, RerankerUnavailable
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-PROBE_ROWS, PROBE_IN, PROBE_OUT, PROBE_TRIES = 512, 1024, 1024, 5
+PROBE_ROWS, PROBE_IN, PROBE_OUT = 512, 1024, 1024
+PROBE_TRIES = 5
 # Half the bytes are worth nothing if every product is slower; below this ratio the exact dtype wins.
 WORTH_IT = 1.2
 
@@ -49,10 +51,15 @@ def bfloat16_speedup() -> float:
 def _seconds_of_product(dtype: torch.dtype) -> float:
     rows = torch.ones(PROBE_ROWS, PROBE_IN, dtype=dtype)
     weight = torch.ones(PROBE_OUT, PROBE_IN, dtype=dtype)
+    return best_seconds(lambda: torch.nn.functional.linear(rows, weight))
+
+
+def best_seconds(work: Callable[[], object]) -> float:
+    """The least that a few runs take: what else the machine does only adds to it."""
     best = float("inf")
     for _ in range(PROBE_TRIES):
         start = time.perf_counter()
-        torch.nn.functional.linear(rows, weight)
+        work()
         best = min(best, time.perf_counter() - start)
     return best
 

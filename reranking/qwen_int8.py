@@ -35,8 +35,13 @@ class QuantizedRows:
 def quantize_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Values and the scale of each row, as in `QuantizedRows`."""
     wide = rows.float()
-    scale = (wide.abs().amax(-1, keepdim=True) / LARGEST).clamp_min(SMALLEST_SCALE)
+    scale = scale_of_rows(wide)
     return ((wide / scale).round() + ZERO).to(torch.uint8), scale
+
+
+def scale_of_rows(rows: Tensor) -> Tensor:
+    """What divides each row into -127 to 127, [rows, 1]."""
+    return (rows.abs().amax(-1, keepdim=True) / LARGEST).clamp_min(SMALLEST_SCALE)
 
 
 def rescale(product: Tensor, scale: Tensor) -> Tensor:
@@ -82,7 +87,7 @@ class Int8Product:
     """Unscaled rows times a quantised weight matrix [out, in], by oneDNN: summed in int32, as numbers of `dtype`."""
 
     def __init__(self, weight: Tensor, dtype: torch.dtype, expected_rows: int) -> None:
-        scale = (weight.float().abs().amax(-1, keepdim=True) / LARGEST).clamp_min(SMALLEST_SCALE)
+        scale = scale_of_rows(weight.float())
         values = (weight.float() / scale).round().to(torch.int8)
         self._weight = torch.ops.onednn.qlinear_prepack(values, [expected_rows, weight.shape[1]])
         self._scale = scale.flatten()

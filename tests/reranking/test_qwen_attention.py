@@ -79,7 +79,7 @@ packs = st.tuples(
 @pytest.fixture(autouse=True)
 def low_blocks(monkeypatch):
     """So that runs of test length take several."""
-    monkeypatch.setattr(qwen_attention, "FLASH_ROWS", 48)
+    monkeypatch.setattr(FlashAttention, "block_rows", 48)
 
 
 @pytest.mark.parametrize(
