@@ -108,9 +108,3 @@ def split_prompt(instruction: str, query: str, document: str) -> PromptPieces:
         query=f" {query}\n<Document>:",
         document=f" {document}",
     )
-
-
-def join_prompt(instruction: str, query: str, document: str) -> str:
-    """The whole prompt as published: what the pieces of `split_prompt` add up to."""
-    pieces = split_prompt(instruction, query, document)
-    return f"{PREFIX}{pieces.head}{pieces.query}{pieces.document}{SUFFIX}"

@@ -34,6 +34,11 @@ REFERENCE_SUFFIX = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
 REFERENCE_INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query"
 
 
+def write_prompt(instruction: str, query: str, document: str) -> str:
+    """The published user turn."""
+    return f"<Instruct>: {instruction}\n<Query>: {query}\n<Document>: {document}"
+
+
 def train_tokenizer(texts: Iterable[str] = TRAINING_TEXT, vocabulary: int = 1200) -> PreTrainedTokenizerFast:
     """Byte-level BPE that normalises and splits as Qwen's does, with `yes` and `no` as single tokens."""
     tokenizer = Tokenizer(models.BPE())
@@ -151,7 +156,7 @@ class ReferenceReranker:
         self.no = self.tokenizer.convert_tokens_to_ids("no")
 
     def token_ids(self, query: str, document: str, instruction: str = REFERENCE_INSTRUCTION) -> list[int]:
-        text = f"<Instruct>: {instruction}\n<Query>: {query}\n<Document>: {document}"
+        text = write_prompt(instruction, query, document)
         body = self.tokenizer(
             text,
             add_special_tokens=False,

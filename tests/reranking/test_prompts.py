@@ -9,11 +9,16 @@ from reranking.prompts import (
     PREFIX,
     SUFFIX,
     format_document,
-    join_prompt,
     split_prompt,
 )
 from reranking.types import Candidate
-from tests.reranking.models import REFERENCE_INSTRUCTION, REFERENCE_PREFIX, REFERENCE_SUFFIX, train_tokenizer
+from tests.reranking.models import (
+    REFERENCE_INSTRUCTION,
+    REFERENCE_PREFIX,
+    REFERENCE_SUFFIX,
+    train_tokenizer,
+    write_prompt,
+)
 
 LINES_OF_BUSINESS = ("policy_consultation", "service_guide", "complaint", "legal_question", "regulations")
 
@@ -27,8 +32,9 @@ def test_prefix_and_suffix_are_the_published_ones():
     assert (PREFIX, SUFFIX) == (REFERENCE_PREFIX, REFERENCE_SUFFIX)
 
 
-def test_prompt_is_joined_by_single_line_breaks():
-    assert join_prompt("做", "问", "文") == f"{PREFIX}<Instruct>: 做\n<Query>: 问\n<Document>: 文{SUFFIX}"
+def test_pieces_are_joined_by_single_line_breaks():
+    pieces = split_prompt("做", "问", "文")
+    assert pieces.head + pieces.query + pieces.document == write_prompt("做", "问", "文")
 
 
 awkward = st.text(alphabet=st.sampled_from(list("我家 \n\t\r:<>？。a1́é　\u2028😀Ⅷ's-[|")), max_size=30)
@@ -40,8 +46,8 @@ def test_pieces_have_the_tokens_of_the_whole(tokenizer, instruction, query, docu
         return tokenizer.encode(text, add_special_tokens=False)
 
     pieces = split_prompt(instruction, query, document)
-    whole = f"<Instruct>: {instruction}\n<Query>: {query}\n<Document>: {document}"
-    assert encode(pieces.head) + encode(pieces.query) + encode(pieces.document) == encode(whole)
+    whole = encode(write_prompt(instruction, query, document))
+    assert encode(pieces.head) + encode(pieces.query) + encode(pieces.document) == whole
 
 
 def test_every_line_of_business_has_an_instruction_of_its_own():

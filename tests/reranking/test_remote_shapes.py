@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reranking.prompts import DEFAULT_INSTRUCTION, PREFIX, SUFFIX, join_prompt
+from reranking.prompts import DEFAULT_INSTRUCTION, PREFIX, SUFFIX
 from reranking.remote_options import RemoteOptions
 from reranking.remote_shapes import SHAPES, join_rankings, split_request, to_log_odds
 from reranking.types import Candidate, NonFiniteScore, Ranking, RankingRequest, RerankerUnavailable, sigmoid
+from tests.reranking.models import write_prompt
 
 CANDIDATES = [
     Candidate("a", "物业办法", "漏水由物业查明。", "云岚府规〔2025〕8号", ("漏水由物业查明。",), {"bm25": 3.0}, "全文"),
@@ -314,7 +315,7 @@ class TestTemplate:
         plain = build(api=api)
 
         for document, text in zip(body[key], plain[key], strict=True):
-            assert body["query"] + document == join_prompt("找条文", "漏水怎么办", text)
+            assert body["query"] + document == f"{PREFIX}{write_prompt('找条文', '漏水怎么办', text)}{SUFFIX}"
         assert "instruction" not in body
 
     def test_client_fills_in_the_default_instruction(self) -> None:
