@@ -107,7 +107,7 @@ class QwenReranker:
         network = build_network(
             checkpoint.model,
             make_linear=lambda weight: Int8Linear(weight, steps, budget) if int8 else make_linear(weight, budget),
-            attention=choose_attention(device, self._tensor_dtype),
+            attention=choose_attention(device, self._tensor_dtype, checkpoint.model.config.head_dim),
             pointwise=self._pointwise,
             max_length=self.max_length,
             wide_rows=wide_rows(self._tensor_dtype) if int8 else WIDE_ROWS,

@@ -6,17 +6,22 @@ heads / key-value heads query heads. Queries and keys come rotated, queries scal
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from reranking.qwen_device import best_seconds
-from reranking.qwen_pack import Pack, Prefix, Span
+from reranking.qwen_kernel import KernelAttention, KernelUnavailable
+from reranking.qwen_pack import Pack, Prefix, Span, build_pack
 from reranking.qwen_varlen import VarlenAttention
 
-PROBE_ROWS, PROBE_HEADS, PROBE_SIZE = 256, 16, 128
+logger = logging.getLogger(__name__)
+
+PROBE_ROWS, PROBE_HEADS = 256, 16
 
 
 class Attention(Protocol):
@@ -41,13 +46,22 @@ class Attention(Protocol):
         ...
 
 
-def choose_attention(device: torch.device, dtype: torch.dtype) -> Attention:
-    """Flash attention for a GPU in half precision; on a CPU what a probe of some milliseconds finds faster."""
+def choose_attention(device: torch.device, dtype: torch.dtype, head_size: int) -> Attention:
+    """Flash attention for a GPU in half precision; on a CPU what a probe of some milliseconds finds fastest."""
     if device.type == "cuda" and dtype in {torch.bfloat16, torch.float16} and has_flash_kernel(device):
         return VarlenAttention(dtype)
     if device.type == "cpu" and dtype is torch.bfloat16:
-        return min(ProductAttention(), FlashAttention(dtype), key=seconds_of_probe)
+        return min(_ways_in_bfloat16(head_size), key=lambda way: seconds_of_probe(way, head_size))
     return ProductAttention()
+
+
+def _ways_in_bfloat16(head_size: int) -> Iterator[Attention]:
+    yield ProductAttention()
+    yield FlashAttention(torch.bfloat16)
+    try:
+        yield KernelAttention(head_size)
+    except KernelUnavailable as reason:
+        logger.info("attention without a kernel of its own: %s", reason)
 
 
 def has_flash_kernel(device: torch.device) -> bool:
@@ -157,13 +171,12 @@ class FlashAttention(RunAttention):
         return self._mask[self.block_rows - rows :, -seen:]
 
 
-def seconds_of_probe(attention: RunAttention) -> float:
+def seconds_of_probe(attention: Attention, head_size: int) -> float:
     """What a run of ordinary length takes at the 0.6B model's heads."""
-    queries = torch.ones(PROBE_ROWS, PROBE_HEADS, PROBE_SIZE, dtype=attention.score_dtype)
-    keys = torch.ones(PROBE_ROWS, PROBE_HEADS // 2, PROBE_SIZE, dtype=attention.score_dtype).transpose(0, 1)
-    values = keys.to(torch.bfloat16)
-    result = torch.empty(queries.shape, dtype=values.dtype)
-    return best_seconds(lambda: attention.attend_run(queries, keys, values, result))
+    pack = build_pack([([0] * PROBE_ROWS, None)], torch.device("cpu"))
+    queries = torch.ones(PROBE_ROWS, PROBE_HEADS, head_size, dtype=attention.score_dtype)
+    keys = torch.ones(PROBE_ROWS, PROBE_HEADS // 2, head_size, dtype=attention.score_dtype)
+    return best_seconds(lambda: attention.over_pack(queries, keys, keys.to(torch.bfloat16), pack, 0))
 
 
 def _join_prefix(keys: Tensor, values: Tensor, span: Span, prefix: Prefix | None, layer: int) -> tuple[Tensor, Tensor]:

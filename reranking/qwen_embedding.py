@@ -84,7 +84,7 @@ class QwenEmbedder:
         return build_network(
             loaded.model,
             make_linear=lambda weight: make_linear(weight, self.batches.tokens),
-            attention=choose_attention(self._device, dtype),
+            attention=choose_attention(self._device, dtype, loaded.model.config.head_dim),
             pointwise=compile_pointwise() if compiled else Pointwise(),
             max_length=self.max_length,
         )

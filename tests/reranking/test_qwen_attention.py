@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from reranking import qwen_attention
 from reranking.qwen_attention import FlashAttention, ProductAttention, choose_attention
+from reranking.qwen_kernel import KernelUnavailable
 from reranking.qwen_pack import Pack, Prefix, build_pack
 from reranking.qwen_varlen import Runs, VarlenAttention
 
@@ -40,20 +43,18 @@ def plain_kernel(queries, keys, values, query_runs: Runs, key_runs: Runs, causal
     return torch.cat(outputs), torch.cat(sums)
 
 
-def random_tensors(rows: int, heads: int) -> torch.Tensor:
-    return torch.randn(rows, heads, SIZE, dtype=torch.float32)
-
-
-def filled_pack(queries_lengths: list[list[int]], *, roots: int) -> tuple[Pack, tuple[torch.Tensor, ...]]:
+def filled_pack(
+    queries_lengths: list[list[int]], *, roots: int, top: int = 5, size: int = SIZE, dtype: torch.dtype = torch.float32
+) -> tuple[Pack, tuple[torch.Tensor, ...]]:
     """A pack of queries with documents of these lengths, below one or more roots, with random numbers for its rows."""
     torch.manual_seed(0)
-    tops = [Prefix([0] * (5 + number)) for number in range(roots)]
+    tops = [Prefix([0] * (top + number)) for number in range(roots)]
     documents = []
     for number, lengths in enumerate(queries_lengths):
         query = Prefix([0] * (3 + number), tops[number % roots])
         documents += [([0] * length, query) for length in lengths]
     pack = build_pack(documents[::-1], CPU)
-    tensors = tuple(random_tensors(len(pack.ids), heads) for heads in (HEADS, GROUPS, GROUPS))
+    tensors = tuple(torch.randn(len(pack.ids), heads, size).to(dtype) for heads in (HEADS, GROUPS, GROUPS))
     for group in pack.groups:
         if group.owner is not None:
             group.owner.extend(*(tensor[group.start : group.stop] for tensor in tensors[1:]))
@@ -120,31 +121,53 @@ def test_documents_keep_the_order_they_were_handed_in():
     assert pack.ids[pack.last_rows].tolist() == [70, 8, 9]
 
 
-@pytest.mark.parametrize("fastest", [ProductAttention, FlashAttention])
+class FakeKernel(ProductAttention):
+    def __init__(self, head_size: int) -> None:
+        super().__init__()
+
+
+@pytest.mark.parametrize("fastest", [ProductAttention, FlashAttention, FakeKernel])
 def test_processor_attends_in_bfloat16_as_the_probe_says(monkeypatch, fastest):
-    monkeypatch.setattr(qwen_attention, "seconds_of_probe", lambda attention: not isinstance(attention, fastest))
-    assert type(choose_attention(CPU, torch.bfloat16)) is fastest
+    monkeypatch.setattr(qwen_attention, "KernelAttention", FakeKernel)
+    monkeypatch.setattr(qwen_attention, "seconds_of_probe", lambda attention, size: type(attention) is not fastest)
+    assert type(choose_attention(CPU, torch.bfloat16, 32)) is fastest
 
 
-def test_probe_measures_both_ways():
-    ways = ProductAttention(), FlashAttention(torch.bfloat16)
-    assert all(0 < qwen_attention.seconds_of_probe(attention) < 60 for attention in ways)
+def test_processor_attends_without_a_kernel_of_its_own_where_there_is_none(monkeypatch, caplog):
+    def refuse(head_size: int) -> FakeKernel:
+        raise KernelUnavailable("没有编译器")
+
+    monkeypatch.setattr(qwen_attention, "KernelAttention", refuse)
+    caplog.set_level("INFO")
+    assert type(choose_attention(CPU, torch.bfloat16, 32)) in {ProductAttention, FlashAttention}
+    assert "没有编译器" in caplog.text
+
+
+def test_probe_tells_the_slower_way(monkeypatch):
+    class Slow(ProductAttention):
+        def attend_block(self, *tensors):
+            time.sleep(0.02)
+            return super().attend_block(*tensors)
+
+    quick, slow = (qwen_attention.seconds_of_probe(way, 32) for way in (ProductAttention(), Slow()))
+    assert slow > quick
+    assert slow >= 0.02
 
 
 def test_processor_attends_by_products_in_float32():
-    assert isinstance(choose_attention(CPU, torch.float32), ProductAttention)
+    assert isinstance(choose_attention(CPU, torch.float32, 32), ProductAttention)
 
 
 def test_gpu_attends_by_flash_in_half_precision_only(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
     cuda = torch.device("cuda")
-    assert isinstance(choose_attention(cuda, torch.bfloat16), VarlenAttention)
-    assert isinstance(choose_attention(cuda, torch.float32), ProductAttention)
+    assert isinstance(choose_attention(cuda, torch.bfloat16, 32), VarlenAttention)
+    assert isinstance(choose_attention(cuda, torch.float32, 32), ProductAttention)
 
 
 def test_gpu_older_than_the_flash_kernel_attends_by_products(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
-    assert isinstance(choose_attention(torch.device("cuda"), torch.float16), ProductAttention)
+    assert isinstance(choose_attention(torch.device("cuda"), torch.float16, 32), ProductAttention)
 
 
 def test_rows_that_fill_a_pack_up_come_out_as_zeros():

@@ -132,7 +132,7 @@ def test_grouped_kernel_calls_give_the_same_vectors(
 ) -> None:
     """What a GPU runs, with the kernel exchanged."""
     attention = qwen_varlen.VarlenAttention(torch.float32, plain_kernel)
-    monkeypatch.setattr(qwen_embedding, "choose_attention", lambda device, dtype: attention)
+    monkeypatch.setattr(qwen_embedding, "choose_attention", lambda device, dtype, head_size: attention)
 
     rows = make_embedder(folder).embed_texts(TEXTS).rows
 

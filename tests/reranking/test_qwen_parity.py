@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from reranking import qwen
 from reranking.qwen import QwenReranker
 from reranking.qwen_attention import FlashAttention, ProductAttention
+from reranking.qwen_kernel import KernelAttention
 from reranking.qwen_scoring import Pair
 from tests.reranking.models import (
     ReferenceReranker,
@@ -21,6 +22,7 @@ from tests.reranking.models import (
     train_tokenizer,
     true_config,
 )
+from tests.reranking.test_qwen_kernel import needs_kernel
 
 FLOAT32_TOLERANCE = 1e-4
 BFLOAT16_TOLERANCE, ORDER_MARGIN = 0.1, 0.2
@@ -68,9 +70,17 @@ def test_float32_scores_are_the_published_ones(engine, reference, pairs):
     assert engine.score_pairs(pairs) == pytest.approx(reference.score(pairs), abs=FLOAT32_TOLERANCE)
 
 
-@pytest.mark.parametrize("attention", [ProductAttention(), FlashAttention(torch.bfloat16)], ids=["products", "flash"])
-def test_bfloat16_scores_are_close_and_in_the_same_order(tmp_path, monkeypatch, attention):
-    monkeypatch.setattr(qwen, "choose_attention", lambda device, dtype: attention)
+@pytest.mark.parametrize(
+    "make_attention",
+    [
+        ProductAttention,
+        lambda: FlashAttention(torch.bfloat16),
+        pytest.param(lambda: KernelAttention(32), marks=needs_kernel),
+    ],
+    ids=["products", "flash", "kernel"],
+)
+def test_bfloat16_scores_are_close_and_in_the_same_order(tmp_path, monkeypatch, make_attention):
+    monkeypatch.setattr(qwen, "choose_attention", lambda device, dtype, head_size: make_attention())
     tokenizer = train_tokenizer()
     folder = save_model(tmp_path, tiny_config(len(tokenizer)), tokenizer, dtype=torch.bfloat16)
     pairs = [(query, sentence * repeats) for query in QUERIES for sentence in SENTENCES for repeats in (1, 4, 40)]
