@@ -93,9 +93,9 @@ __m512bh load_pairs(const uint16_t* pairs) { return reinterpret_cast<__m512bh>(_
 
 __m512bh repeat_pair(uint32_t pair) { return reinterpret_cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(pair))); }
 
-// e to the power of values up to 0, within 2e-7 of it; minus infinity gives 0.
+// e to the power of values up to 0, within 2e-7 of it; minus infinity gives 0, and what is no number stays none.
 __m512 exp_of(__m512 values) {
-    const __m512 powers = _mm512_max_ps(_mm512_mul_ps(values, _mm512_set1_ps(1.44269504f)), _mm512_set1_ps(-160.0f));
+    const __m512 powers = _mm512_max_ps(_mm512_set1_ps(-160.0f), _mm512_mul_ps(values, _mm512_set1_ps(1.44269504f)));
     const __m512 whole = _mm512_roundscale_ps(powers, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     const __m512 rest = _mm512_mul_ps(_mm512_sub_ps(powers, whole), _mm512_set1_ps(0.693147181f));
     __m512 sum = _mm512_set1_ps(1.0f / 720.0f);

@@ -135,6 +135,7 @@ class QwenReranker:
             "max_length": self.max_length,
             "int8": self._info.dtype.endswith("+int8"),
             "compiled": are_compiled(self._pointwise.norm, self._pointwise.norm_rotate),
+            "attention": self._scorer.attention_name,
             "batch_tokens": self._scorer.batches.tokens,
             "tokens_per_second": round(1 / pace) if (pace := self._scorer.pace.seconds_per_token) else None,
             "load_seconds": round(getattr(self, "load_seconds", 0.0), 3),

@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from reranking.qwen_device import best_seconds
+from reranking.qwen_device import best_seconds, choose_height_step
 from reranking.qwen_kernel import KernelAttention, KernelUnavailable
 from reranking.qwen_pack import Pack, Prefix, Span, build_pack
 from reranking.qwen_varlen import VarlenAttention
@@ -27,9 +27,12 @@ PROBE_ROWS, PROBE_HEADS = 256, 16
 class Attention(Protocol):
     """How a device attends. All results are [rows, heads, size], in the dtype of the values.
 
-    `score_dtype` is the dtype in which queries and keys are wanted, `height_step` what the number of rows is to be a
-    multiple of.
+    `name` is for the status; `score_dtype` is the dtype in which queries and keys are wanted, `height_step` what the
+    number of rows is to be a multiple of.
     """
+
+    @property
+    def name(self) -> str: ...
 
     @property
     def score_dtype(self) -> torch.dtype: ...
@@ -72,11 +75,14 @@ def has_flash_kernel(device: torch.device) -> bool:
 class RunAttention(ABC):
     """Run after run, block of rows after block of rows, each over what it may see; how a block attends is left open."""
 
+    name: str
     score_dtype: torch.dtype
     # Query rows at once: what lies above the causal diagonal is computed only inside a block of this height.
     block_rows: int
-    # oneDNN prepares a product for each height it meets: with AMX some 15 ms each, hundreds a lookup while all are new.
-    height_step = 16
+
+    @property
+    def height_step(self) -> int:
+        return choose_height_step()
 
     def over_pack(self, queries: Tensor, keys: Tensor, values: Tensor, pack: Pack, layer: int) -> Tensor:
         result = torch.empty(queries.shape, dtype=values.dtype, device=values.device)
@@ -118,6 +124,7 @@ class ProductAttention(RunAttention):
     model's dtype: rounding them to bfloat16 would save 4 % of the time and add a quarter to the error.
     """
 
+    name = "products"
     score_dtype = torch.float32
     block_rows = 64
 
@@ -143,6 +150,7 @@ class FlashAttention(RunAttention):
     Its own causal flag takes no prefix, so it gets a mask; long runs go through it in blocks, which see no later keys.
     """
 
+    name = "flash"
     block_rows = 512
 
     def __init__(self, score_dtype: torch.dtype) -> None:

@@ -64,6 +64,14 @@ def best_seconds(work: Callable[[], object]) -> float:
     return best
 
 
+def choose_height_step() -> int:
+    """What the rows of a CPU's products are to be a multiple of.
+
+    oneDNN prepares a product for each height it meets: with AMX some 15 ms each, hundreds a lookup while all are new.
+    """
+    return 16 if torch.cpu._is_amx_tile_supported() else 1
+
+
 def set_threads(wanted: int | None) -> int:
     """Threads of the matrix products: as asked, or as many processors as this process may use. Returns the number."""
     torch.set_num_threads(wanted or usable_processors())

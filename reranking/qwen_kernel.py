@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from reranking.qwen_device import choose_height_step
 from reranking.qwen_pack import Pack, Prefix, Span
 
 SOURCE = Path(__file__).with_name("attention_kernel.cpp")
@@ -67,8 +68,12 @@ class KernelAttention:
     not fit, or a check against torch's attention fails.
     """
 
+    name = "kernel"
     score_dtype = torch.bfloat16
-    height_step = 1
+
+    @property
+    def height_step(self) -> int:
+        return choose_height_step()
 
     def __init__(self, head_size: int) -> None:
         if head_size % HEAD_STEP:

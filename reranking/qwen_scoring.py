@@ -80,6 +80,11 @@ class PairScorer:
         self._roots_lock = threading.Lock()
         self._turns = Turns()
 
+    @property
+    def attention_name(self) -> str:
+        """How the model attends on this device."""
+        return self._network.attention.name
+
     def score(self, pairs: Sequence[Pair]) -> Scores:
         """Log-odds of the pairs, in the order given where deadlines bind. Raises NonFiniteScore."""
         scores = Scores()

@@ -78,6 +78,7 @@ class _Plan:
 class VarlenAttention:
     """Attention for CUDA devices. `kernel` can be exchanged, so that the rest is tested where there is no GPU."""
 
+    name = "varlen"
     height_step = 1
 
     def __init__(self, score_dtype: torch.dtype, kernel: Kernel = flash_kernel) -> None:

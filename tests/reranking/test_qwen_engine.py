@@ -142,7 +142,8 @@ class TestRanking:
             for tensor in layer:
                 assert tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
 
-    def test_few_heights_reach_the_products(self, engine):
+    def test_few_heights_reach_the_products_of_a_processor_with_amx(self, engine, monkeypatch):
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
         heights, network = [], engine._scorer._network
 
         def note_height(rows, *others):
@@ -510,6 +511,7 @@ class TestLoading:
         assert status["memory_bytes"] > 0
         assert status["reserved_bytes"] == 0
         assert status["compiled"] is False
+        assert status["attention"] == "products"
         assert status["int8"] is False
         assert status["batch_tokens"] == 1024
         assert status["tokens_per_second"] > 0

@@ -64,6 +64,15 @@ class TestKernel:
         result = kernel.over_pack(queries * 200, keys, values, pack, 0)
         assert torch.isfinite(result).all()
 
+    def test_numbers_that_are_none_are_not_swallowed(self, kernel):
+        """Else a broken pass would come out as an order."""
+        pack, (queries, keys, values), _ = filled(([[40]], 1))
+        first = pack.documents[0].span.start
+        keys[first + 3, :, 5] = float("nan")
+        result = kernel.over_pack(queries, keys, values, pack, 0)
+        assert not torch.isfinite(result[first + 3 :]).all(dim=-1).any()
+        assert torch.isfinite(result[: first + 3]).all()
+
     def test_rows_that_fill_a_pack_up_come_out_as_zeros(self, kernel):
         pack, tensors, expected = filled(([[5, 9]], 1))
         longer = [torch.cat((tensor, torch.full((3, *tensor.shape[1:]), 7.0).bfloat16())) for tensor in tensors]
