@@ -159,14 +159,14 @@ def _compile(head_size: int) -> ctypes._NamedFuncPointer:
     compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
     if compiler is None:
         raise KernelUnavailable(f"none of the compilers {', '.join(COMPILERS)} is installed")
-    with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder) / "attention_kernel.so"
-        command = [compiler, *OPTIONS, f"-DHEAD_SIZE={head_size}", str(SOURCE), "-o", str(library)]
-        try:
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            library = Path(folder) / "attention_kernel.so"
+            command = [compiler, *OPTIONS, f"-DHEAD_SIZE={head_size}", str(SOURCE), "-o", str(library)]
             subprocess.run(command, check=True, capture_output=True, timeout=COMPILE_SECONDS)  # noqa: S603 - our source
             attend_runs = ctypes.CDLL(str(library)).attend_runs
-        except (OSError, subprocess.SubprocessError) as error:
-            raise KernelUnavailable(f"the kernel cannot be compiled: {error}") from error
+    except (OSError, subprocess.SubprocessError) as error:
+        raise KernelUnavailable(f"the kernel cannot be compiled: {error}") from error
     pointer, count = ctypes.c_void_p, ctypes.c_int64
     attend_runs.argtypes = [pointer, pointer, pointer, count, pointer, *[count] * 3, pointer, pointer, ctypes.c_int]
     attend_runs.restype = None

@@ -21,7 +21,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from reranking.qwen import LONGEST, QwenReranker
+from reranking.qwen import QwenReranker
+from reranking.qwen_loading import LONGEST
 from reranking.qwen_scoring import Pair
 from reranking.types import RankingRequest
 from tests.benchmarks.rerank_inputs import load_lookups, make_model

@@ -98,6 +98,11 @@ class TestKernel:
         with pytest.raises(KernelUnavailable, match="cannot be compiled"):
             KernelAttention(SIZE)
 
+    def test_machine_without_room_for_files_is_said(self, monkeypatch):
+        monkeypatch.setattr(qwen_kernel.tempfile, "tempdir", "/nowhere")
+        with pytest.raises(KernelUnavailable, match="/nowhere"):
+            KernelAttention(SIZE)
+
     def test_absent_compiler_is_said(self, monkeypatch):
         monkeypatch.setattr(qwen_kernel.shutil, "which", lambda name: None)
         with pytest.raises(KernelUnavailable, match=r"g\+\+"):

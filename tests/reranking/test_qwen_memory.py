@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from reranking.qwen import LONGEST, QwenReranker
+from reranking.qwen import QwenReranker
+from reranking.qwen_loading import LONGEST
 from reranking.qwen_scoring import Pair
 from reranking.types import Candidate, RankingRequest
 from tests.reranking.models import save_model, tiny_config, train_tokenizer
