@@ -184,7 +184,8 @@ def seconds_of_probe(attention: Attention, head_size: int) -> float:
     pack = build_pack([([0] * PROBE_ROWS, None)], torch.device("cpu"))
     queries = torch.ones(PROBE_ROWS, PROBE_HEADS, head_size, dtype=attention.score_dtype)
     keys = torch.ones(PROBE_ROWS, PROBE_HEADS // 2, head_size, dtype=attention.score_dtype)
-    return best_seconds(lambda: attention.over_pack(queries, keys, keys.to(torch.bfloat16), pack, 0))
+    values = keys.to(torch.bfloat16)
+    return best_seconds(lambda: attention.over_pack(queries, keys, values, pack, 0))
 
 
 def _join_prefix(keys: Tensor, values: Tensor, span: Span, prefix: Prefix | None, layer: int) -> tuple[Tensor, Tensor]:
