@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import sys
 import threading
@@ -24,8 +23,6 @@ from reranking.qwen_network import Network
 from reranking.qwen_pack import Prefix, build_pack
 from reranking.turns import Place, Turns
 from reranking.types import NonFiniteScore
-
-logger = logging.getLogger(__name__)
 
 # Tokens whose keys and values are kept: of instructions across lookups, and of the queries of one call at a time.
 # A token of the 0.6B model takes 112 KiB in bfloat16, 168 where keys are float32.
