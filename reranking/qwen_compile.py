@@ -11,6 +11,8 @@ import torch
 
 logger = logging.getLogger(__name__)
 
+# By what they compile for: torch.compile writes C++ for a CPU, C for a GPU's launchers.
+COMPILERS = {"cpu": ("g++", "c++", "clang++"), "cuda": ("gcc", "cc", "clang")}
 WORTH_COMPILING = 100_000_000  # weights
 # Fewer rows than this run plain: they cost nothing, and a compiler specialises on lengths of one.
 FEWEST_ROWS = 16
@@ -18,10 +20,14 @@ FEWEST_ROWS = 16
 Result = TypeVar("Result")
 
 
+def find_compiler(device_type: str) -> str | None:
+    """Where the first of the device's compilers lies that is installed."""
+    return next(filter(None, map(shutil.which, COMPILERS[device_type])), None)
+
+
 def can_compile(device: torch.device) -> bool:
-    """Whether torch.compile can work here: it calls a C++ compiler for a CPU, a C compiler for a GPU's launchers."""
-    compilers = ("g++", "c++", "clang++") if device.type == "cpu" else ("gcc", "cc", "clang")
-    return any(map(shutil.which, compilers))
+    """Whether torch.compile can work here."""
+    return find_compiler("cpu" if device.type == "cpu" else "cuda") is not None
 
 
 def is_worth_compiling(model: torch.nn.Module) -> bool:

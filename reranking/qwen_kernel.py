@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -15,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from reranking.qwen_compile import COMPILERS, find_compiler
 from reranking.qwen_device import choose_height_step
 from reranking.qwen_pack import Pack, Prefix, Span
 
 SOURCE = Path(__file__).with_name("attention_kernel.cpp")
-COMPILERS = ("g++", "c++", "clang++")
 OPTIONS = ["-O3", "-std=c++17", "-shared", "-fPIC", "-fopenmp", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512bf16"]
 COMPILE_SECONDS = 60
 BLOCK = 16  # keys that the kernel lays out together
@@ -156,9 +155,9 @@ def _pointer(rows: Tensor) -> int:
 @lru_cache
 def _compile(head_size: int) -> ctypes._NamedFuncPointer:
     """The kernel for heads of this size. The library is loaded, its file is not kept. Raises KernelUnavailable."""
-    compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
+    compiler = find_compiler("cpu")
     if compiler is None:
-        raise KernelUnavailable(f"none of the compilers {', '.join(COMPILERS)} is installed")
+        raise KernelUnavailable(f"none of the compilers {', '.join(COMPILERS['cpu'])} is installed")
     try:
         with tempfile.TemporaryDirectory() as folder:
             library = Path(folder) / "attention_kernel.so"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import torch
 from hypothesis import example, given, settings
@@ -104,7 +106,7 @@ class TestKernel:
             KernelAttention(SIZE)
 
     def test_absent_compiler_is_said(self, monkeypatch):
-        monkeypatch.setattr(qwen_kernel.shutil, "which", lambda name: None)
+        monkeypatch.setattr(shutil, "which", lambda name: None)
         with pytest.raises(KernelUnavailable, match=r"g\+\+"):
             KernelAttention(SIZE)
 
